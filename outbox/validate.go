@@ -1,0 +1,206 @@
+package outbox
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Validate checks messages against the limits of RocketMQ, which [Write] does itself. It returns nil or an *[InvalidError]
+// with every fault of every message. Whether a topic exists, and whether its type allows DeliverAt, only the relay knows.
+func Validate(messages ...Message) error {
+	var faults []Fault
+	for i := range messages {
+		c := checker{message: i, m: &messages[i]}
+		c.check()
+		faults = append(faults, c.faults...)
+	}
+	if len(faults) > 0 {
+		return &InvalidError{Faults: faults}
+	}
+	return nil
+}
+
+// checker collects the faults of one message.
+type checker struct {
+	message int
+	m       *Message
+	faults  []Fault
+}
+
+func (c *checker) check() {
+	c.topic()
+	c.tag()
+	c.keys()
+	c.orderingKey()
+	c.dedupKey()
+	c.headers()
+	c.properties()
+	c.payload()
+	c.times()
+}
+
+func (c *checker) fault(kind Kind, field, value, rule string) {
+	c.faults = append(c.faults, Fault{Message: c.message, Field: field, Value: value, Kind: kind, Rule: rule})
+}
+
+func (c *checker) topic() {
+	t := c.m.Topic
+	bad := func(rule string) { c.fault(KindBadTopic, "topic", quote(t), rule) }
+	if t == "" {
+		bad("must not be empty")
+		return
+	}
+	if len(t) > MaxTopicBytes {
+		bad(fmt.Sprintf("must be at most %d bytes long, is %d", MaxTopicBytes, len(t)))
+	}
+	if strings.ContainsFunc(t, func(r rune) bool { return !topicRune(r) }) {
+		bad("must consist of a-z, A-Z, 0-9, '_', '-', '%' and '|'")
+	}
+	if reservedTopics[t] || hasPrefix(t, reservedTopicPrefixes) {
+		bad("is reserved by RocketMQ")
+	}
+}
+
+func topicRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-%|", r)
+}
+
+func (c *checker) tag() {
+	t := c.m.Tag
+	c.text("tag", t)
+	if strings.Contains(t, "|") {
+		c.fault(KindBadProperties, "tag", quote(t), "must not contain '|', which means \"or\" in a consumer's filter")
+	}
+	if t != strings.TrimSpace(t) {
+		c.fault(KindBadProperties, "tag", quote(t), "must not begin or end with white space, which a consumer's filter drops")
+	}
+}
+
+func (c *checker) keys() {
+	for i, k := range c.m.Keys {
+		field := fmt.Sprintf("keys[%d]", i)
+		if k == "" {
+			c.fault(KindBadProperties, field, quote(k), "must not be empty")
+		}
+		c.key(field, k)
+	}
+}
+
+func (c *checker) dedupKey() { c.key("dedup_key", c.m.DedupKey) }
+
+// key checks what becomes a part of property KEYS.
+func (c *checker) key(field, k string) {
+	c.text(field, k)
+	if strings.Contains(k, " ") {
+		c.fault(KindBadProperties, field, quote(k), "must not contain a space, which separates keys")
+	}
+}
+
+func (c *checker) orderingKey() {
+	k := c.m.OrderingKey
+	c.text("ordering_key", k)
+	if len(k) > MaxOrderingKeyBytes {
+		c.fault(KindBadProperties, "ordering_key", quote(k),
+			fmt.Sprintf("must be at most %d bytes long, is %d", MaxOrderingKeyBytes, len(k)))
+	}
+}
+
+// text checks a property's value.
+func (c *checker) text(field, s string) {
+	if rule, where := textFault(s); rule != "" {
+		c.fault(KindBadProperties, field, quote(s), rule+": "+where)
+	}
+}
+
+func (c *checker) headers() {
+	for _, name := range slices.Sorted(maps.Keys(c.m.Headers)) {
+		c.header(name, c.m.Headers[name])
+	}
+}
+
+func (c *checker) header(name, value string) {
+	field := "headers[" + quote(name) + "]"
+	if name == "" {
+		c.fault(KindBadHeaders, field, "name", "must not be empty")
+	}
+	if rule, where := textFault(name); rule != "" {
+		c.fault(KindBadHeaders, field, "name", rule+": "+where)
+	}
+	if reservedHeaders[name] || hasPrefix(name, reservedHeaderPrefixes) {
+		c.fault(KindBadHeaders, field, "name", "is reserved by RocketMQ or the relay")
+	}
+	if value == "" {
+		c.fault(KindBadHeaders, field, "value", "must not be empty: RocketMQ drops such a property")
+	}
+	if rule, where := textFault(value); rule != "" {
+		c.fault(KindBadHeaders, field, "value", rule+": "+where)
+	}
+}
+
+func (c *checker) properties() {
+	if n := propertyBytes(c.m); n > MaxPropertyBytes {
+		c.fault(KindBadProperties, "properties", fmt.Sprintf("%d bytes", n),
+			fmt.Sprintf("must be at most %d bytes in all, with those of the relay", MaxPropertyBytes))
+	}
+}
+
+func (c *checker) payload() {
+	switch n := len(c.m.Payload); {
+	case n == 0:
+		c.fault(KindBodyEmpty, "payload", "0 bytes", "must not be empty")
+	case n > MaxPayloadBytes:
+		c.fault(KindBodyTooLarge, "payload", fmt.Sprintf("%d bytes", n), fmt.Sprintf("must be at most %d bytes", MaxPayloadBytes))
+	}
+}
+
+func (c *checker) times() {
+	if c.m.OrderingKey == "" {
+		return
+	}
+	if !c.m.AvailableAt.IsZero() {
+		c.fault(KindNotAllowed, "available_at", quote(timestamp(c.m.AvailableAt)),
+			"must not be set together with ordering_key: later messages of the key would overtake this one")
+	}
+	if !c.m.DeliverAt.IsZero() {
+		c.fault(KindNotAllowed, "deliver_at", quote(timestamp(c.m.DeliverAt)),
+			"must not be set together with ordering_key: RocketMQ keeps no order on delay topics")
+	}
+}
+
+// textFault says what is wrong with a property's name or value, and where; "" if nothing is. RocketMQ separates properties
+// by 0x01 and 0x02 and PostgreSQL cannot store 0x00; the other control characters only ever come in by mistake.
+func textFault(s string) (rule, where string) {
+	if !utf8.ValidString(s) {
+		i := 0
+		for r, size := utf8.DecodeRuneInString(s); r != utf8.RuneError || size != 1; r, size = utf8.DecodeRuneInString(s[i:]) {
+			i += size
+		}
+		return "must be valid UTF-8", fmt.Sprintf("0x%02x at byte %d", s[i], i)
+	}
+	for i := range len(s) {
+		if s[i] < 0x20 {
+			return "must not contain control characters", fmt.Sprintf("0x%02x at byte %d", s[i], i)
+		}
+	}
+	return "", ""
+}
+
+func hasPrefix(s string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
+}
+
+// quote quotes a value for people, cut to 64 bytes.
+func quote(s string) string {
+	const most = 64
+	if len(s) <= most {
+		return fmt.Sprintf("%q", s)
+	}
+	cut := most
+	for cut > most-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%q…", s[:cut])
+}
