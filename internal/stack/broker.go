@@ -1,0 +1,137 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Broker is a running RocketMQ master.
+type Broker struct {
+	*Server
+	// Name is the broker's name in the cluster.
+	Name string
+
+	nameServer string
+}
+
+// StartBroker starts an empty broker that registers at ns. It flushes each
+// message to disk before it acknowledges it (flushDiskType=SYNC_FLUSH) and
+// creates no topics by itself.
+func StartBroker(ctx context.Context, ns *NameServer, opts Options) (*Broker, error) {
+	container, err := useContainers(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	var server *Server
+	if container {
+		server, err = containerBroker(ctx, ns, opts)
+	} else {
+		server, err = nativeBroker(ctx, ns, opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{Server: server, Name: opts.brokerName(), nameServer: ns.Addr}
+	server.ready = b.registered
+	if err := server.startNew(ctx); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// registered is nil once the broker answers and the name server sends clients
+// to it.
+func (b *Broker) registered(ctx context.Context) error {
+	if _, err := call(ctx, b.Addr, getBrokerConfig, nil); err != nil {
+		return err
+	}
+	cluster, err := clusterInfo(ctx, b.nameServer)
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(cluster, `"`+b.Name+`"`) {
+		return fmt.Errorf("the name server does not know the broker %s yet", b.Name)
+	}
+	return nil
+}
+
+// CreateTopic creates a topic on this broker; see [CreateTopic].
+func (b *Broker) CreateTopic(ctx context.Context, name string, queues int, messageType string) error {
+	return CreateTopic(ctx, b.nameServer, b.Addr, Topic{Name: name, Queues: queues, MessageType: messageType})
+}
+
+// brokerConfig is the configuration that containers and processes share: small
+// files, no topics out of thin air, synced to disk. The 4.x spelling of the
+// file sizes is "maped"; a broker ignores the one that it does not know.
+func brokerConfig(opts Options) map[string]string {
+	return map[string]string{
+		"brokerClusterName":          "outbox-relay",
+		"brokerName":                 opts.brokerName(),
+		"brokerId":                   "0",
+		"brokerRole":                 "ASYNC_MASTER",
+		"brokerIP1":                  "127.0.0.1",
+		"brokerIP2":                  "127.0.0.1",
+		"flushDiskType":              "SYNC_FLUSH",
+		"autoCreateTopicEnable":      "false",
+		"messageIndexSafe":           "true",
+		"mappedFileSizeCommitLog":    "67108864",
+		"mapedFileSizeCommitLog":     "67108864",
+		"mappedFileSizeConsumeQueue": "60000",
+		"mapedFileSizeConsumeQueue":  "60000",
+		"maxHashSlotNum":             "50000",
+		"maxIndexNum":                "200000",
+		"mappedFileSizeTimerLog":     "1048576",
+		"diskMaxUsedSpaceRatio":      "95",
+	}
+}
+
+// brokerJVM keeps the broker small, and writable on a developer's disk that is
+// nearly full (RocketMQ 5.3 refuses writes from 90 % on by default).
+func brokerJVM(opts Options) []string {
+	return append([]string{
+		"-Xms256m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m",
+		"-Drocketmq.broker.diskSpaceWarningLevelRatio=0.99",
+		"-Drocketmq.broker.diskSpaceCleanForciblyRatio=0.98",
+	}, opts.JVM...)
+}
+
+func nativeBroker(ctx context.Context, ns *NameServer, opts Options) (*Server, error) {
+	run, java, jars, err := newJava(ctx, opts, "broker")
+	if err != nil {
+		return nil, err
+	}
+	port := opts.BrokerPort
+	if port == 0 {
+		port = run.ports.first + 2
+	}
+	config := merged(brokerConfig(opts), map[string]string{
+		"namesrvAddr":        ns.Addr,
+		"listenPort":         strconv.Itoa(port),
+		"bindAddress":        "127.0.0.1",
+		"storePathRootDir":   run.dir.join("store"),
+		"storePathCommitLog": run.dir.join("store", "commitlog"),
+	})
+	conf := run.dir.join("broker.conf")
+	if err := writeProperties(conf, merged(config, opts.BrokerConfig)); err != nil {
+		_ = run.close()
+		return nil, err
+	}
+	args := javaArgs(jars, run.dir.path, "org.apache.rocketmq.broker.BrokerStartup", brokerJVM(opts)...)
+	args = append(args, "-c", conf)
+	run.quit = syscall.SIGTERM
+	run.command = func() *exec.Cmd {
+		cmd := exec.Command(java, args...) //nolint:noctx // It outlives the caller's context.
+		if len(opts.Env) > 0 {
+			cmd.Env = append(cmd.Environ(), opts.Env...)
+		}
+		return cmd
+	}
+	return &Server{
+		Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), name: "broker", runner: run, logger: opts.logger(),
+	}, nil
+}
