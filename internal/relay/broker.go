@@ -10,6 +10,8 @@ import (
 type Broker interface {
 	// Queues returns the topic's writable queues on masters that answer, as last routed; empty while there is none.
 	Queues(topic string) []Queue
+	// Routed returns the topic's writable queues on all masters, whether they answer or not.
+	Routed(topic string) []Queue
 	// Address returns the address of the broker's master; false if the broker is not routed or its circuit is open.
 	Address(broker string) (string, bool)
 

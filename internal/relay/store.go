@@ -37,8 +37,8 @@ type Takeover interface {
 	// BlockedKeys returns the keys of shards whose first pending row is not readable: it backs off, or it is dead and its
 	// topic's on_dead is block.
 	BlockedKeys(ctx context.Context, shards uint64) ([]BlockedKey, error)
-	// StillDead returns those of rows that are still in the dead letters.
-	StillDead(ctx context.Context, rows []int64) ([]int64, error)
+	// StillThere returns those of rows that are in the dead letters or in the outbox.
+	StillThere(ctx context.Context, rows []int64) ([]int64, error)
 }
 
 // An OpenAttempt is an attempt of the ledger with the entries that are still open.

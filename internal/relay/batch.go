@@ -1,0 +1,103 @@
+package relay
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A batch is some rows on their way to one broker. Its life is the way of a row: run calls the stages in order.
+type batch struct {
+	s       *session
+	broker  string
+	address string
+	born    time.Time
+	items   []*item // still going on; a stage that ends an item's way removes it
+	attempt *Attempt
+	decided chan struct{} // closed when the batch has passed decide, one way or the other
+	passed  sync.Once
+	events  chan event    // commit answers and turns of lanes, never more than two an item
+}
+
+// An item is one row on its way.
+type item struct {
+	row      Row
+	queue    Queue
+	batch    *batch
+	half     Half
+	index    int // in the UNIQ_KEY
+	stored   StoredHalf
+	target   int // in the attempt's targets
+	position int // in the attempt's entries
+
+	lane    *lane // nil if unordered or no longer under way; touched by the reader before the batch starts, then by the batch
+	waiting bool  // for its turn to be committed; guarded by the intake's lock
+
+	verdict CommitVerdict // 0 = not answered
+	reason  Reason
+}
+
+// event is something that a batch waits for while it commits.
+type event struct {
+	it     *item
+	answer *Answer // nil: a turn
+	now    bool    // the turn: now or never
+}
+
+func newBatch(s *session, broker string) *batch {
+	return &batch{s: s, broker: broker, decided: make(chan struct{})}
+}
+
+func (b *batch) add(row *Row, q Queue) *item {
+	it := &item{row: *row, queue: q, batch: b}
+	b.items = append(b.items, it)
+	return it
+}
+
+// turn is called by a lane, with the intake's lock held.
+func (b *batch) turn(it *item, now bool) { b.events <- event{it: it, now: now} }
+
+// run takes the batch all the way. It returns when every row is settled, pending again, put off, dead or handed to the
+// resolver, or when the session is over and what is left unsaid has been carried to the next.
+func (b *batch) run() {
+	defer b.pass()
+	if b.sendHalves() && b.decide() {
+		b.commit()
+		b.settle()
+	}
+}
+
+// pass lets the batches go on that hold later rows of the same keys.
+func (b *batch) pass() { b.passed.Do(func() { close(b.decided) }) }
+
+// ctx is done when the session is over.
+func (b *batch) ctx() context.Context { return b.s.work }
+
+// keep leaves only the items for which f is true, and returns the others.
+func (b *batch) keep(f func(*item) bool) (dropped []*item) {
+	kept := b.items[:0]
+	for _, it := range b.items {
+		if f(it) {
+			kept = append(kept, it)
+		} else {
+			dropped = append(dropped, it)
+		}
+	}
+	b.items = kept
+	return dropped
+}
+
+// forget rolls back halves that will not be committed, so that the broker need not ask about them, and returns their rows
+// to pending.
+func (b *batch) forget(items []*item) {
+	halves := make([]StoredHalf, 0, len(items))
+	for _, it := range items {
+		if it.stored.UniqKey != "" {
+			halves = append(halves, it.stored)
+		}
+	}
+	if len(halves) > 0 {
+		b.s.broker.Forget(b.address, halves)
+	}
+	b.s.intake.pending(items...)
+}

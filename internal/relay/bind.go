@@ -1,0 +1,61 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+)
+
+// ErrBinding means that a topic is not what the settings say. Waiting does not mend it.
+var ErrBinding = errors.New("topic cannot be bound")
+
+// begin reads the origin and binds the topics: what holds for a topic is written once, by the first relay, and is right
+// wherever another relay's file differs. Once done it does nothing.
+func (r *Relay) begin(ctx context.Context) error {
+	if r.origin == "" {
+		origin, err := r.store.Origin(ctx)
+		if err != nil {
+			return fmt.Errorf("read the outbox's origin: %w", err)
+		}
+		r.origin = origin.String()
+	}
+	for _, want := range r.cfg.Topics {
+		if _, bound := r.topics[want.Name]; bound {
+			continue
+		}
+		topic, err := r.bind(ctx, want)
+		if err != nil {
+			return err
+		}
+		r.topics[want.Name] = topic
+	}
+	return nil
+}
+
+func (r *Relay) bind(ctx context.Context, want Topic) (Topic, error) {
+	want.Queues = slices.Clone(r.broker.Routed(want.Name))
+	if len(want.Queues) == 0 {
+		return Topic{}, fmt.Errorf("bind topic %s: it has no route", want.Name)
+	}
+	slices.SortFunc(want.Queues, func(a, b Queue) int {
+		if a.Broker != b.Broker {
+			return strings.Compare(a.Broker, b.Broker)
+		}
+		return a.ID - b.ID
+	})
+	topic, err := r.store.BindTopic(ctx, want)
+	if err != nil {
+		return Topic{}, fmt.Errorf("bind topic %s: %w", want.Name, err)
+	}
+	if topic.Type != want.Type {
+		return Topic{}, fmt.Errorf("%w: %s is of type %q in outbox_topic and %q in the settings", ErrBinding, want.Name, topic.Type, want.Type)
+	}
+	if topic.OnDead != want.OnDead || topic.Delivery != want.Delivery {
+		r.log.Warn("the settings of a topic differ from outbox_topic, which is right", slog.String("topic", topic.Name),
+			slog.String("on_dead", topic.OnDead), slog.String("delivery", topic.Delivery))
+	}
+	return topic, nil
+}

@@ -1,0 +1,106 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config holds the relay's settings. Start from DefaultConfig.
+type Config struct {
+	Instance string // lease table: a restart under the same name replaces its predecessor at once
+	ClientID string // RocketMQ client id of the session, for operators
+	Version  string
+
+	Topics []Topic // the closed set of prebound topics, as configured; Queues is filled at start
+
+	BatchRows  int           // rows per read, 1 … 4,096. Default 512.
+	BatchBytes int64         // payload bytes per read. Default 8 MiB.
+	InFlight   int           // batches under way at once, 1 … 64. Default 4.
+	PollBusy   time.Duration // pause between reads while rows come. Default 2 ms.
+	PollIdle   time.Duration // the pause grows to this while none come. Default 50 ms.
+
+	// Window is how long the broker accepts a direct commit of a half, from its born time on: property
+	// CHECK_IMMUNITY_TIME_IN_SECONDS. Whole seconds, at least the broker's transactionTimeOut (6 s by default), below 450 s
+	// (15 checks of 30 s). Default 10 s.
+	Window time.Duration
+	// AppendMargin is how long a broker may stall between accepting a commit and writing it. Default 5 s.
+	AppendMargin time.Duration
+	// CommitTimeout is how long the answer to a commit counts as certain. It must be below the broker's slaveTimeout (3 s)
+	// and syncFlushTimeout (5 s), which the broker does not report on commits. Default 2.5 s.
+	CommitTimeout time.Duration
+
+	Lease     time.Duration // how long a silent session keeps its shards. Default 10 s.
+	Renew     time.Duration // pause between renewals, at most a third of Lease. Default 3 s.
+	Retention time.Duration // how long closed attempts are kept as history. Default 7 days.
+	Retry     Backoff       // for row faults and for paused topics
+
+	// At is called at named points of the flow; tests make a relay stop there. Nil in production.
+	At func(Point)
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{
+		BatchRows: 512, BatchBytes: 8 << 20, InFlight: 4,
+		PollBusy: 2 * time.Millisecond, PollIdle: 50 * time.Millisecond,
+		Window: 10 * time.Second, AppendMargin: 5 * time.Second, CommitTimeout: 2500 * time.Millisecond,
+		Lease: 10 * time.Second, Renew: 3 * time.Second, Retention: 7 * 24 * time.Hour,
+		Retry: DefaultBackoff(),
+	}
+}
+
+// Validate reports every mistake at once.
+func (c Config) Validate() error {
+	var faults []error
+	check := func(ok bool, rule string, value any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf("%s, but it is %v", rule, value))
+		}
+	}
+	check(c.Instance != "", "Instance must not be empty", `""`)
+	check(len(c.Topics) > 0, "Topics must name at least one topic", "empty")
+	check(c.BatchRows >= 1 && c.BatchRows <= 4096, "BatchRows must be 1 to 4096", c.BatchRows)
+	check(c.BatchBytes > 0, "BatchBytes must be positive", c.BatchBytes)
+	check(c.InFlight >= 1 && c.InFlight <= 64, "InFlight must be 1 to 64", c.InFlight)
+	check(c.PollBusy > 0 && c.PollBusy <= c.PollIdle, "PollBusy must be positive and at most PollIdle", c.PollBusy)
+	check(c.Window >= time.Second && c.Window < 450*time.Second && c.Window%time.Second == 0,
+		"Window must be whole seconds from 1s to 449s", c.Window)
+	check(c.AppendMargin >= 0, "AppendMargin must not be negative", c.AppendMargin)
+	check(c.CommitTimeout > 0 && c.CommitTimeout < c.Window, "CommitTimeout must be positive and below Window", c.CommitTimeout)
+	check(c.Renew > 0 && 3*c.Renew <= c.Lease, "Renew must be positive and at most a third of Lease", c.Renew)
+	check(c.Retention > 0, "Retention must be positive", c.Retention)
+	for _, t := range c.Topics {
+		check(t.Type == TypeTransaction, "topic "+t.Name+": only type transaction is supported yet", t.Type)
+	}
+	return errors.Join(append(faults, c.Retry.Validate())...)
+}
+
+// What a topic can be, as in outbox_topic.
+const (
+	TypeTransaction = "transaction"
+	ExactlyOnce     = "exactly_once"
+	OnDeadBlock     = "block"
+	OnDeadSkip      = "skip"
+)
+
+// A Point is a named point of the flow at which a test can stop a relay.
+type Point string
+
+// The points, in the order of the flow.
+const (
+	PointRead         Point = "after read"
+	PointHalf         Point = "after half"
+	PointDecide       Point = "between decide and commit"
+	PointCommitFirst  Point = "after the first commit answer"
+	PointCommit       Point = "after the commits, before settle"
+	PointSettle       Point = "after settle"
+	PointResolve      Point = "resolver, before its reading"
+	PointResolveClose Point = "resolver, after its reading"
+)
+
+func (c Config) at(p Point) {
+	if c.At != nil {
+		c.At(p)
+	}
+}

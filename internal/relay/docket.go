@@ -1,0 +1,167 @@
+package relay
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// resolver holds the doubts of a session, one docket a broker, so that a broker that does not answer keeps nobody else
+// waiting.
+type resolver struct {
+	s       *session
+	mu      sync.Mutex
+	dockets map[string]*docket
+	running sync.WaitGroup
+}
+
+// docket is the open doubts of one broker.
+type docket struct {
+	s      *session
+	broker string
+	mu     *sync.Mutex // the resolver's
+	open   []*doubt
+	said   string // the last trouble that was logged
+}
+
+func newResolver(s *session) *resolver {
+	return &resolver{s: s, dockets: make(map[string]*docket)}
+}
+
+// run waits for the end of the session; the dockets work by themselves.
+func (r *resolver) run(work context.Context) error {
+	<-work.Done()
+	r.running.Wait()
+	return nil
+}
+
+// add takes in a doubt. Its key is blocked already.
+func (r *resolver) add(o *doubt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.s.work.Err() != nil {
+		return // it is open in the ledger, the next session finds it
+	}
+	d := r.dockets[o.broker]
+	if d == nil {
+		d = &docket{s: r.s, broker: o.broker, mu: &r.mu}
+		r.dockets[o.broker] = d
+		r.running.Add(1)
+		go func() {
+			defer r.running.Done()
+			d.run(r)
+		}()
+	}
+	d.open = append(d.open, o)
+}
+
+// ages returns how long each open entry has been in doubt.
+func (r *resolver) ages() []time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var ages []time.Duration
+	for _, d := range r.dockets {
+		for _, o := range d.open {
+			ages = append(ages, time.Since(o.since))
+		}
+	}
+	return ages
+}
+
+// run goes round until nothing is open or the session is over.
+func (d *docket) run(r *resolver) {
+	ctx := d.s.work
+	for {
+		open := d.list(r)
+		if len(open) == 0 {
+			return
+		}
+		wait, err := d.round(ctx, open)
+		if ctx.Err() != nil {
+			return
+		}
+		d.say(open, err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// list returns the open doubts; where there are none, the docket is closed.
+func (d *docket) list(r *resolver) []*doubt {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.open) == 0 {
+		delete(r.dockets, d.broker)
+		return nil
+	}
+	return append([]*doubt(nil), d.open...)
+}
+
+func (d *docket) drop(closed []*doubt) {
+	gone := make(map[*doubt]bool, len(closed))
+	for _, o := range closed {
+		gone[o] = true
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	kept := d.open[:0]
+	for _, o := range d.open {
+		if !gone[o] {
+			kept = append(kept, o)
+		}
+	}
+	d.open = kept
+}
+
+// say logs a trouble when it is new.
+func (d *docket) say(open []*doubt, err error) {
+	if err == nil {
+		d.said = ""
+		return
+	}
+	if err.Error() != d.said {
+		d.said = err.Error()
+		d.s.log.Warn("in doubt, and cannot be resolved yet", slog.String("broker", d.broker), slog.Int("entries", len(open)),
+			slog.Duration("oldest", time.Since(oldest(open).since)), slog.Bool("alert", time.Since(oldest(open).since) > time.Minute),
+			slog.String("error", d.said))
+	}
+}
+
+func oldest(open []*doubt) *doubt {
+	first := open[0]
+	for _, o := range open {
+		if o.born.Before(first.born) {
+			first = o
+		}
+	}
+	return first
+}
+
+// ripe returns the doubts that were fenced long enough ago: what the broker accepted before is written by now.
+func ripe(open []*doubt, margin time.Duration) []*doubt {
+	var r []*doubt
+	for _, o := range open {
+		if !o.fenced.IsZero() && time.Since(o.fenced) >= margin {
+			r = append(r, o)
+		}
+	}
+	return r
+}
+
+// wake returns how long nothing can happen to the open doubts.
+func wake(open []*doubt, margin time.Duration) time.Duration {
+	const shortest, longest = 50 * time.Millisecond, time.Second
+	wait := longest
+	for _, o := range open {
+		at := o.born.Add(o.window)
+		if !o.fenced.IsZero() {
+			at = o.fenced.Add(margin)
+		}
+		wait = min(wait, time.Until(at))
+	}
+	return max(wait, shortest)
+}

@@ -1,0 +1,83 @@
+package relay
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// What happens to rows that did not get through: put off, or dead.
+
+// putOff writes to the rows what happened and when to try again. Their keys wait for them.
+func (b *batch) putOff(items []*item, failures []Failure) {
+	if len(items) == 0 {
+		return
+	}
+	halves := make([]StoredHalf, 0, len(items))
+	for i, it := range items {
+		b.s.intake.hold(it.row.Key(), it.row.ID, false)
+		b.s.metrics.PutOff(b.ctx(), failures[i].Reason)
+		if it.stored.UniqKey != "" {
+			halves = append(halves, it.stored)
+		}
+	}
+	if len(halves) > 0 {
+		b.s.broker.Forget(b.address, halves)
+	}
+	if err := b.s.store.PutOff(b.ctx(), b.s.id, failures); err != nil {
+		b.s.end(fmt.Errorf("put off %d rows: %w", len(failures), err))
+		return
+	}
+	b.s.intake.gone(items...)
+}
+
+// bury moves rows to the dead letters.
+func (b *batch) bury(items []*item, failures []Failure) {
+	if len(items) == 0 {
+		return
+	}
+	for i, it := range items {
+		b.s.intake.breakLane(it)
+		if b.s.topics[it.row.Topic].OnDead == OnDeadBlock {
+			b.s.intake.hold(it.row.Key(), it.row.ID, true)
+		}
+		b.s.metrics.Dead(b.ctx(), failures[i].Reason)
+		b.s.pauses.withdraw(b.broker, it.row.Topic)
+		b.s.log.Error("row is dead", slog.Int64("row", it.row.ID), slog.String("topic", it.row.Topic),
+			slog.String("reason", string(failures[i].Reason)), slog.String("error", failures[i].Error))
+	}
+	if err := b.s.store.Bury(b.ctx(), b.s.id, failures); err != nil {
+		b.s.end(fmt.Errorf("move %d rows to the dead letters: %w", len(failures), err))
+		return
+	}
+	b.s.intake.gone(items...)
+}
+
+// trouble pauses a topic on a broker, or with topic "" the whole broker, and says so once. It returns the wait.
+func (s *session) trouble(broker, topic string, reason Reason, detail slog.Attr) time.Duration {
+	wait, news := s.pauses.add(broker, topic, reason)
+	if news {
+		s.metrics.Paused(broker, topic, reason, true)
+		s.log.Warn("paused", slog.String("broker", broker), slog.String("topic", topic), slog.String("reason", string(reason)),
+			slog.Bool("alert", reason != ReasonBusy && reason != ReasonFlowControl), detail)
+	}
+	return wait
+}
+
+// resume ends the pauses of a topic on a broker, because the broker has stored a row of it.
+func (s *session) resume(broker, topic string) {
+	for _, t := range []string{topic, ""} {
+		if s.pauses.clear(broker, t) {
+			s.metrics.Paused(broker, t, "", false)
+			s.log.Info("resumed", slog.String("broker", broker), slog.String("topic", t))
+		}
+	}
+}
+
+// describe says what came back, for people.
+func (a Answer) describe() string {
+	if a.Err != nil {
+		return a.Err.Error()
+	}
+	return fmt.Sprintf("code %d: %s", a.Code, a.Remark)
+}

@@ -1,0 +1,108 @@
+package relay
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// pauses keeps back the rows of a topic on a broker that said it cannot take them. When a pause is over one row is let
+// through as a probe; its answer ends the pause or makes the next one longer.
+type pauses struct {
+	backoff Backoff
+	count   atomic.Int64 // of paused
+	mu      sync.Mutex
+	paused  map[pauseKey]*pause // topic "" = the whole broker
+}
+
+type pauseKey struct{ broker, topic string }
+
+type pause struct {
+	reason   Reason
+	failures int
+	until    time.Time
+	probing  bool // a probe is under way
+}
+
+func newPauses(b Backoff) *pauses {
+	return &pauses{backoff: b, paused: make(map[pauseKey]*pause)}
+}
+
+// add pauses a topic on a broker, or makes its pause longer. It returns the wait, and whether this is news.
+func (p *pauses) add(broker, topic string, reason Reason) (wait time.Duration, news bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := pauseKey{broker, topic}
+	ps := p.paused[key]
+	if ps == nil {
+		ps = &pause{}
+		p.paused[key] = ps
+		p.count.Store(int64(len(p.paused)))
+	} else if time.Now().Before(ps.until) && ps.reason == reason {
+		return time.Until(ps.until), false // another row of the same batch
+	}
+	news = ps.reason != reason
+	wait = p.backoff.Wait(ps.failures)
+	ps.reason, ps.until, ps.probing = reason, time.Now().Add(wait), false
+	ps.failures++
+	return wait, news
+}
+
+// clear ends a pause: the broker has stored a row. It reports whether there was one.
+func (p *pauses) clear(broker, topic string) bool {
+	if p.count.Load() == 0 {
+		return false // the hot path: nothing is paused
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, was := p.paused[pauseKey{broker, topic}]
+	delete(p.paused, pauseKey{broker, topic})
+	p.count.Store(int64(len(p.paused)))
+	return was
+}
+
+// open reports whether rows of the topic may go to the broker, were it only one as a probe.
+func (p *pauses) open(broker, topic string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ps := range p.of(broker, topic) {
+		if ps.probing || time.Now().Before(ps.until) {
+			return false
+		}
+	}
+	return true
+}
+
+// admit lets one row through; after a pause it is the only one until it is answered.
+func (p *pauses) admit(broker, topic string) bool {
+	if p.count.Load() == 0 {
+		return true
+	}
+	if !p.open(broker, topic) {
+		return false
+	}
+	p.mark(broker, topic, true)
+	return true
+}
+
+// withdraw ends a probe that came to no answer about its topic.
+func (p *pauses) withdraw(broker, topic string) { p.mark(broker, topic, false) }
+
+func (p *pauses) mark(broker, topic string, probing bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ps := range p.of(broker, topic) {
+		ps.probing = probing
+	}
+}
+
+// of returns the pauses that hold for a topic on a broker: its own, and that of the whole broker.
+func (p *pauses) of(broker, topic string) []*pause {
+	var found []*pause
+	for _, key := range [2]pauseKey{{broker, topic}, {broker, ""}} {
+		if ps := p.paused[key]; ps != nil {
+			found = append(found, ps)
+		}
+	}
+	return found
+}

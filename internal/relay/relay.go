@@ -1,0 +1,99 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Relay publishes the rows of one outbox.
+type Relay struct {
+	cfg      Config
+	store    Store
+	broker   Broker
+	origin   string
+	topics   map[string]Topic // as bound
+	log      *slog.Logger
+	metrics  *Metrics
+	progress func()
+
+	carriedMu sync.Mutex
+	carried   []Closing
+
+	current atomic.Pointer[State]
+	renewed atomic.Int64 // unix nanoseconds of the last renewal of the lease
+}
+
+// State is what a relay's session looks like from outside.
+type State struct {
+	Session uuid.UUID
+	Shards  uint64
+}
+
+// Options are what a relay needs beside its settings. All are required.
+type Options struct {
+	Store    Store
+	Broker   Broker
+	Log      *slog.Logger
+	Metrics  *Metrics
+	Progress func() // called whenever the relay has done something, at least every few seconds; must not block
+}
+
+// New makes a relay. It does nothing until Run is called.
+func New(cfg Config, o Options) (*Relay, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("relay settings: %w", err)
+	}
+	return &Relay{
+		cfg: cfg, store: o.Store, broker: o.Broker, log: o.Log, metrics: o.Metrics, progress: o.Progress,
+		topics: make(map[string]Topic),
+	}, nil
+}
+
+// Run relays until ctx is done: one session after the other, because whatever goes wrong with Postgres ends a session. When
+// ctx is done it stops reading, finishes what is under way, gives its lease back and returns nil.
+func (r *Relay) Run(ctx context.Context) error {
+	wait := Backoff{Initial: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Max: 5 * time.Second}
+	for failures := 0; ; failures++ {
+		r.progress()
+		began := time.Now()
+		err := r.begin(ctx)
+		if err == nil {
+			err = r.live(ctx)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, ErrBinding) {
+			return err
+		}
+		if time.Since(began) > time.Minute {
+			failures = 0
+		}
+		r.log.Warn("session over", slog.String("error", err.Error()))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait.Wait(failures)):
+		}
+	}
+}
+
+// State returns the running session, or nil while there is none.
+func (r *Relay) State() *State { return r.current.Load() }
+
+// LeaseAge returns the time since the lease was last renewed, 0 while there is no session.
+func (r *Relay) LeaseAge() time.Duration {
+	if r.current.Load() == nil {
+		return 0
+	}
+	return time.Duration(time.Now().UnixNano() - r.renewed.Load())
+}
+
+func (s *session) state() *State { return &State{Session: s.id, Shards: s.intake.owned()} }

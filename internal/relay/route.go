@@ -1,0 +1,71 @@
+package relay
+
+import "hash/fnv"
+
+// routes says, for the length of one read, where each topic's rows can go.
+type routes struct {
+	s      *session
+	topics map[string]*topicRoute
+}
+
+type topicRoute struct {
+	topic Topic
+	all   []Queue // writable and not paused, for unordered rows
+}
+
+// routes looks up the bound topics. A topic that has no queue at the moment is left out: its rows are not read at all.
+func (s *session) routes() routes {
+	r := routes{s: s, topics: make(map[string]*topicRoute, len(s.topics))}
+	for name, topic := range s.topics {
+		t := &topicRoute{topic: topic}
+		for _, q := range s.broker.Queues(name) {
+			if s.pauses.open(q.Broker, name) {
+				t.all = append(t.all, q)
+			}
+		}
+		if len(t.all) > 0 {
+			r.topics[name] = t
+		}
+	}
+	return r
+}
+
+func (r routes) names() []string {
+	names := make([]string, 0, len(r.topics))
+	for name := range r.topics {
+		names = append(names, name)
+	}
+	return names
+}
+
+// pick chooses the row's queue: by its ordering key from the topic's fixed list, or in turn. False if that queue cannot take
+// it now; an ordered row never moves to another.
+func (r routes) pick(row *Row) (Queue, bool) {
+	t := r.topics[row.Topic]
+	if t == nil {
+		return Queue{}, false
+	}
+	if row.OrderingKey != "" {
+		q := t.topic.Queues[queueIndex(row.OrderingKey, len(t.topic.Queues))]
+		if _, up := r.s.broker.Address(q.Broker); !up {
+			return Queue{}, false
+		}
+		return q, r.s.pauses.admit(q.Broker, row.Topic)
+	}
+	for range t.all {
+		r.s.rotation++
+		q := t.all[r.s.rotation%len(t.all)]
+		if r.s.pauses.admit(q.Broker, row.Topic) {
+			return q, true
+		}
+	}
+	return Queue{}, false
+}
+
+// queueIndex maps an ordering key to a position in a topic's list of n queues: FNV-1a, 32 bits. Fixed for ever: another
+// mapping would move keys that have messages on their queue.
+func queueIndex(orderingKey string, n int) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(orderingKey))
+	return int(h.Sum32() % uint32(n)) //nolint:gosec // n is a number of queues
+}

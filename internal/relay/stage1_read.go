@@ -1,0 +1,191 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Stage 1: read. The outbox is the truth: a row that exists is not yet sent. Reading takes no lock and writes nothing.
+
+const (
+	dueEvery   = 100 * time.Millisecond // between looks for rows whose delay is over
+	drawEvery  = 250 * time.Millisecond // between samples for the watermark
+	sweepEvery = time.Minute            // between reads from the very beginning, against anything unforeseen
+)
+
+// reader takes rows in, one read at a time.
+type reader struct {
+	s         *session
+	watermark watermark
+	lastDue   time.Time
+	lastDraw  time.Time
+	lastSweep time.Time
+}
+
+// run reads until ctx is done, then waits for the batches under way. It returns early if the session ends.
+func (r *reader) run(ctx context.Context) error {
+	s := r.s
+	r.lastSweep = time.Now()
+	wait := s.cfg.PollBusy
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.work.Done():
+			return nil
+		case <-ctx.Done():
+			s.batches.Wait()
+			return errStopped
+		case <-timer.C:
+		}
+		s.progress()
+		rows, more, err := r.read(ctx)
+		if err != nil {
+			return fmt.Errorf("read the outbox: %w", err)
+		}
+		switch {
+		case more:
+			wait = 0
+		case rows > 0:
+			wait = s.cfg.PollBusy
+		default:
+			wait = min(max(wait*2, s.cfg.PollBusy), s.cfg.PollIdle)
+		}
+		timer.Reset(wait)
+	}
+}
+
+// read makes one read and starts the batches that come of it. more is true if it did not reach the end.
+func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
+	s := r.s
+	if !s.slot(ctx) {
+		return 0, false, nil
+	}
+	defer s.unslot() // the batches take slots of their own
+	routes := s.routes()
+	if len(routes.topics) == 0 {
+		return 0, false, nil
+	}
+	if err := r.draw(); err != nil {
+		return 0, false, err
+	}
+	r.sweep()
+	started := time.Now()
+	shards, after, exclude := s.intake.begin()
+	if shards == 0 {
+		return 0, false, nil
+	}
+	rows, err := s.store.ReadFresh(s.work, FreshQuery{
+		After: after, Shards: shards, Topics: routes.names(), Exclude: exclude, Limit: s.cfg.BatchRows, Bytes: s.cfg.BatchBytes,
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	s.metrics.Read(s.work, len(rows), time.Since(started))
+	batches := make(map[string]*batch, 1)
+	for i := range rows {
+		if s.intake.admit(&rows[i]) {
+			r.take(batches, routes, &rows[i])
+		}
+	}
+	seen, more := r.extent(rows)
+	s.intake.advance(r.watermark.upTo, seen)
+	if err := r.readDue(batches, routes, shards); err != nil {
+		return 0, false, err
+	}
+	for _, b := range batches {
+		taken += len(b.items)
+	}
+	s.cfg.at(PointRead)
+	return taken, more, r.start(ctx, batches)
+}
+
+// extent returns the id up to which a read saw every row, and whether there may be more behind it.
+func (r *reader) extent(rows []Row) (seen int64, more bool) {
+	var bytes int64
+	for i := range rows {
+		bytes += int64(len(rows[i].Payload))
+	}
+	if len(rows) < r.s.cfg.BatchRows && bytes < r.s.cfg.BatchBytes {
+		return math.MaxInt64, false
+	}
+	return rows[len(rows)-1].ID, true
+}
+
+// take adds an admitted row to the batch of the broker it goes to.
+func (r *reader) take(batches map[string]*batch, routes routes, row *Row) {
+	q, ok := routes.pick(row)
+	if !ok {
+		r.s.intake.strand(row)
+		return
+	}
+	b := batches[q.Broker]
+	if b == nil {
+		b = newBatch(r.s, q.Broker)
+		batches[q.Broker] = b
+	}
+	r.s.intake.take(b.add(row, q))
+}
+
+// readDue takes in the rows whose delay is over.
+func (r *reader) readDue(batches map[string]*batch, routes routes, shards uint64) error {
+	s := r.s
+	if time.Since(r.lastDue) < dueEvery {
+		return nil
+	}
+	r.lastDue = time.Now()
+	s.intake.unstrand()
+	rows, err := s.store.ReadDue(s.work, DueQuery{
+		Shards: shards, Topics: routes.names(), Exclude: s.intake.under(), Limit: s.cfg.BatchRows, Bytes: s.cfg.BatchBytes,
+	})
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		if s.intake.admitDue(&rows[i]) {
+			r.take(batches, routes, &rows[i]) // if it is stranded, it is due again at the next look
+		}
+	}
+	return nil
+}
+
+// start hands each batch to a goroutine of its own, when there is a slot for it.
+func (r *reader) start(ctx context.Context, batches map[string]*batch) error {
+	s := r.s
+	for _, b := range batches {
+		if !s.slot(ctx) {
+			s.intake.pending(b.items...) // the session or the relay is stopping; nothing has been sent
+			continue
+		}
+		s.batches.Add(1)
+		go func() {
+			defer s.batches.Done()
+			defer s.unslot()
+			b.run()
+		}()
+	}
+	return nil
+}
+
+// draw samples how far the outbox is decided.
+func (r *reader) draw() error {
+	if time.Since(r.lastDraw) < drawEvery {
+		return nil
+	}
+	r.lastDraw = time.Now()
+	sample, err := r.s.store.Decided(r.s.work)
+	if err != nil {
+		return fmt.Errorf("sample the writers of the outbox: %w", err)
+	}
+	r.watermark.observe(sample)
+	return nil
+}
+
+func (r *reader) sweep() {
+	if time.Since(r.lastSweep) >= sweepEvery {
+		r.lastSweep = time.Now()
+		r.s.intake.rewind()
+	}
+}

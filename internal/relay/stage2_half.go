@@ -1,0 +1,137 @@
+package relay
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Stage 2: half messages. A half is invisible until it is committed, and one that is never committed harms nobody: whatever
+// goes wrong here is forgotten, and the row is sent again under another UNIQ_KEY.
+
+// sendHalves builds and sends the batch's halves and keeps the items that are stored. False if nothing is left to decide.
+func (b *batch) sendHalves() bool {
+	if !b.build() {
+		return false
+	}
+	started := time.Now()
+	if !b.locate() {
+		return false
+	}
+	halves := make([]Half, len(b.items))
+	for i, it := range b.items {
+		halves[i] = it.half
+	}
+	answers := b.s.broker.Halves(b.ctx(), b.address, halves)
+	b.s.cfg.at(PointHalf)
+	b.s.metrics.HalfDuration(b.ctx(), time.Since(started))
+	b.judge(answers)
+	return len(b.items) > 0
+}
+
+// build makes the halves, and the attempt that will hold them. Rows that break a rule go to the dead letters.
+func (b *batch) build() bool {
+	b.born = time.Now().Truncate(time.Millisecond)
+	id, err := NewAttemptID(b.born)
+	if err != nil {
+		b.s.end(err)
+		return false
+	}
+	b.attempt = &Attempt{ID: id, Broker: b.broker, Born: b.born, Window: b.s.cfg.Window}
+	b.events = make(chan event, 2*len(b.items))
+	var dead []Failure
+	buried := b.keep(func(it *item) bool {
+		half, failure := b.s.message(&it.row)
+		if failure != nil {
+			dead = append(dead, *failure)
+			return false
+		}
+		half.Queue, half.Born, half.Window = it.queue.ID, b.born, b.s.cfg.Window
+		it.half = half
+		return true
+	})
+	for i, it := range b.items {
+		it.index = i
+		it.half.UniqKey = id.UniqKey(i)
+	}
+	b.bury(buried, dead)
+	return len(b.items) > 0
+}
+
+// locate finds the broker's address and, for each queue, an offset that no message of the attempt can lie before.
+func (b *batch) locate() bool {
+	address, up := b.s.broker.Address(b.broker)
+	if !up {
+		b.giveBack(ReasonUnreachable)
+		return false
+	}
+	b.address, b.attempt.Address = address, address
+	targets, err := b.s.ends.targets(b.ctx(), address, b.items)
+	if err != nil {
+		b.s.trouble(b.broker, "", ReasonUnreachable, slog.String("error", err.Error()))
+		b.giveBack(ReasonUnreachable)
+		return false
+	}
+	b.attempt.Targets = targets
+	return true
+}
+
+// giveBack returns all rows to pending: nothing of the batch was sent.
+func (b *batch) giveBack(reason Reason) {
+	for _, it := range b.items {
+		b.s.metrics.Half(b.ctx(), reason)
+		b.s.pauses.withdraw(b.broker, it.row.Topic)
+		b.s.intake.breakLane(it)
+	}
+	items := b.keep(func(*item) bool { return false })
+	b.s.intake.pending(items...)
+}
+
+// judge applies the table of answers to the halves. Once one row of a key did not get through, the rows of the key behind
+// it do not either, whatever their own answer was.
+func (b *batch) judge(answers []HalfAnswer) {
+	var again, off, buried []*item
+	var putOff, dead []Failure
+	i := -1
+	b.keep(func(it *item) bool {
+		i++
+		a := answers[i]
+		if a.Stored {
+			it.stored = StoredHalf{Topic: it.row.Topic, UniqKey: it.half.UniqKey, HalfOffset: a.HalfOffset, LogOffset: a.LogOffset}
+		}
+		verdict, reason := JudgeHalf(a.Answer)
+		b.s.metrics.Half(b.ctx(), reason)
+		if verdict == HalfStored {
+			b.s.resume(b.broker, it.row.Topic)
+			if b.s.intake.mayDecide(it) {
+				return true
+			}
+			again = append(again, it)
+			return false
+		}
+		b.s.pauses.withdraw(b.broker, it.row.Topic)
+		first := b.s.intake.mayDecide(it)
+		b.s.intake.breakLane(it)
+		f := Failure{Row: it.row.ID, Reason: reason, Error: a.describe(), Broker: b.broker}
+		switch {
+		case verdict == HalfUnsafe && first:
+			f.Delay, f.Counted = b.s.cfg.Retry.Wait(int(it.row.Attempts)), true
+			off, putOff = append(off, it), append(putOff, f)
+		case verdict == HalfPause && first:
+			f.Delay = b.s.trouble(b.broker, it.row.Topic, reason, slog.String("answer", f.Error))
+			off, putOff = append(off, it), append(putOff, f)
+		case verdict == HalfDead && first:
+			buried, dead = append(buried, it), append(dead, f)
+		default:
+			if verdict == HalfSlow {
+				b.s.trouble(b.broker, it.row.Topic, reason, slog.String("answer", f.Error))
+			} else if verdict == HalfForget {
+				b.s.trouble(b.broker, "", reason, slog.String("error", f.Error))
+			}
+			again = append(again, it)
+		}
+		return false
+	})
+	b.forget(again)
+	b.putOff(off, putOff)
+	b.bury(buried, dead)
+}

@@ -1,0 +1,112 @@
+package relay
+
+import "time"
+
+// Stage 4: commit. Each half is committed once, two-way, at the address that stored it, within the window. A second commit
+// of the same half would be a second message.
+
+// commit sends the commits and waits until each is answered or given up.
+func (b *batch) commit() {
+	started := time.Now()
+	var ready []*item
+	open := 0 // items without a verdict
+	for _, it := range b.items {
+		open++
+		switch b.s.intake.mayCommit(it) {
+		case turnNow:
+			ready = append(ready, it)
+		case turnNever:
+			b.strike(it, ReasonPredecessor)
+			open--
+		case turnLater:
+		}
+	}
+	over := b.s.work.Done()
+	for open > 0 {
+		open -= b.send(ready)
+		ready = ready[:0]
+		if open == 0 {
+			break
+		}
+		select {
+		case e := <-b.events:
+			ready, open = b.handle(e, ready, open)
+			for range len(b.events) { // whatever else is there goes into the same write
+				ready, open = b.handle(<-b.events, ready, open)
+			}
+		case <-over:
+			over = nil
+			open -= b.callOff()
+		}
+	}
+	b.s.metrics.CommitDuration(b.ctx(), time.Since(started))
+	b.s.cfg.at(PointCommit)
+}
+
+// send commits the items whose turn it is. It returns how many it struck instead, because it is too late for them.
+func (b *batch) send(ready []*item) (struck int) {
+	if len(ready) == 0 {
+		return 0
+	}
+	reason := Reason("")
+	if b.s.work.Err() != nil {
+		reason = ReasonSessionOver
+	} else if time.Since(b.born) >= b.attempt.Window {
+		reason = ReasonWindowOver
+	}
+	if reason != "" {
+		for _, it := range ready {
+			b.strike(it, reason)
+		}
+		return len(ready)
+	}
+	items := append([]*item(nil), ready...)
+	halves := make([]StoredHalf, len(items))
+	for i, it := range items {
+		halves[i] = it.stored
+	}
+	b.s.broker.Commit(b.address, halves, b.s.cfg.CommitTimeout, func(i int, a Answer) {
+		b.events <- event{it: items[i], answer: &a}
+	})
+	return 0
+}
+
+// handle takes in one answer or turn.
+func (b *batch) handle(e event, ready []*item, open int) ([]*item, int) {
+	switch {
+	case e.it.verdict != 0: // called off before its turn came
+		return ready, open
+	case e.answer == nil && e.now:
+		return append(ready, e.it), open
+	case e.answer == nil:
+		b.strike(e.it, ReasonPredecessor)
+		return ready, open - 1
+	}
+	e.it.verdict, e.it.reason = JudgeCommit(*e.answer, b.s.cfg.CommitTimeout)
+	b.s.metrics.Commit(b.ctx(), e.it.reason)
+	if e.it.verdict == CommitDone {
+		b.s.intake.confirmed(e.it)
+		b.s.cfg.at(PointCommitFirst)
+	} else {
+		b.s.intake.breakLane(e.it)
+	}
+	return ready, open - 1
+}
+
+// strike marks an item whose commit was never sent.
+func (b *batch) strike(it *item, reason Reason) {
+	it.verdict, it.reason = CommitRefused, reason
+	b.s.metrics.Commit(b.ctx(), reason)
+	b.s.intake.breakLane(it)
+}
+
+// callOff strikes the items that still wait for their turn, because the session is over.
+func (b *batch) callOff() (struck int) {
+	for _, it := range b.items {
+		if it.verdict == 0 && b.s.intake.stopWaiting(it) {
+			b.strike(it, ReasonSessionOver)
+			struck++
+		}
+	}
+	return struck
+}

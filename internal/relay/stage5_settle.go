@@ -1,0 +1,71 @@
+package relay
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Stage 5: settle. A row is deleted when, and because, the broker has confirmed its message: from then on the ledger is what
+// is known of it. What was certainly not applied is struck, and the row is pending again; what is in doubt stays open.
+
+func (b *batch) settle() {
+	closing := Closing{Attempt: b.attempt.ID}
+	var settled, struck, doubts []*item
+	for _, it := range b.items {
+		switch it.verdict {
+		case CommitDone:
+			settled = append(settled, it)
+		case CommitRefused:
+			struck = append(struck, it)
+		case CommitInDoubt:
+			doubts = append(doubts, it)
+		}
+	}
+	if len(settled) == len(b.items) && len(b.attempt.Entries) == len(b.items) {
+		closing.All = true
+	} else {
+		closing.Settled, closing.Struck = positions(settled), positions(struck)
+	}
+	for _, it := range doubts {
+		b.s.intake.doubtItem(it)
+		b.s.resolver.add(b.doubt(it))
+	}
+	if len(settled)+len(struck) == 0 {
+		return
+	}
+	started := time.Now()
+	if err := b.s.close(b.ctx(), closing); err != nil {
+		b.s.carry(closing)
+		b.s.end(fmt.Errorf("settle an attempt of %d messages: %w", len(b.items), err))
+		return
+	}
+	b.s.metrics.Settle(b.ctx(), len(settled), time.Since(started))
+	b.s.sent(settled)
+	b.s.intake.gone(settled...)
+	b.forget(struck)
+	b.troubles(struck, doubts)
+	b.s.cfg.at(PointSettle)
+}
+
+// troubles pauses the broker where its answers to commits ask for it.
+func (b *batch) troubles(struck, doubts []*item) {
+	for _, it := range struck {
+		if it.reason == ReasonBusy || it.reason == ReasonUnreachable {
+			b.s.trouble(b.broker, "", it.reason, slog.String("stage", "commit"))
+			return
+		}
+	}
+	if len(doubts) > 0 {
+		b.s.trouble(b.broker, "", doubts[0].reason, slog.String("stage", "commit"))
+	}
+}
+
+func (b *batch) doubt(it *item) *doubt {
+	return &doubt{
+		attempt: b.attempt.ID, position: it.position, row: it.row.ID, key: it.row.Key(),
+		broker: b.broker, address: b.address, born: b.born, window: b.attempt.Window, since: time.Now(),
+		queue:    TopicQueue{Topic: it.row.Topic, Queue: it.queue.ID},
+		readFrom: b.attempt.Targets[it.target].ReadFrom, half: it.stored, reason: it.reason,
+	}
+}

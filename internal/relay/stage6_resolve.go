@@ -1,0 +1,197 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Stage 6, for the few: resolve. A commit whose outcome is unknown is never sent again. The topic itself is read: found
+// proves; absent is believed only when the broker can accept no commit of that half any more, and everything it accepted
+// before is readable.
+
+// A doubt is one entry whose commit may or may not have been applied.
+type doubt struct {
+	attempt  AttemptID
+	position int // in the ledger row
+	row      int64
+	key      Key
+	broker   string
+	address  string
+	born     time.Time
+	window   time.Duration
+	since    time.Time
+	queue    TopicQueue
+	readFrom int64
+	half     StoredHalf
+	reason   Reason
+
+	looked bool      // the index and the queue have been asked once
+	fenced time.Time // when the broker was first seen to refuse; zero = not yet
+}
+
+// shortReading is how many messages the first look reads; a longer queue waits for the proof.
+const shortReading = 10_000
+
+// round takes the open doubts of a broker as far as they can be taken now, and returns when to look again.
+func (d *docket) round(ctx context.Context, open []*doubt) (time.Duration, error) {
+	address, up := d.s.broker.Address(d.broker)
+	if !up {
+		return time.Second, fmt.Errorf("no master of broker %s answers", d.broker)
+	}
+	open, err := d.look(ctx, address, open)
+	if err != nil {
+		return time.Second, err
+	}
+	if err := d.fence(ctx, address, open); err != nil {
+		return time.Second, err
+	}
+	ripe := ripe(open, d.s.cfg.AppendMargin)
+	if len(ripe) > 0 {
+		if err := d.prove(ctx, address, ripe); err != nil {
+			return time.Second, err
+		}
+	}
+	return wake(open, d.s.cfg.AppendMargin), nil
+}
+
+// look asks the index and, where it is short, the queue, once: most of what is in doubt after a lost answer is there.
+func (d *docket) look(ctx context.Context, address string, open []*doubt) ([]*doubt, error) {
+	var fresh []*doubt
+	for _, o := range open {
+		if !o.looked {
+			fresh = append(fresh, o)
+		}
+	}
+	if len(fresh) == 0 {
+		return open, nil
+	}
+	d.s.cfg.at(PointResolve)
+	found, err := d.index(ctx, address, fresh)
+	if err != nil {
+		return nil, err
+	}
+	for queue, from := range starts(fresh) {
+		ends, err := d.s.broker.MaxOffsets(ctx, address, []TopicQueue{queue})
+		if err != nil {
+			return nil, fmt.Errorf("ask for the end of %s/%d: %w", queue.Topic, queue.Queue, err)
+		}
+		if ends[0]-from > shortReading {
+			continue
+		}
+		if _, err := d.read(ctx, address, queue, from, found); err != nil {
+			return nil, err
+		}
+	}
+	for _, o := range fresh {
+		o.looked = true
+	}
+	d.s.cfg.at(PointResolveClose)
+	return d.conclude(ctx, open, found, nil)
+}
+
+// fence sends a direct ROLLBACK for each doubt until the broker answers that the window is over by its own clock, or that
+// the half has left the log. A rollback removes nothing that is visible, so asking is safe.
+func (d *docket) fence(ctx context.Context, address string, open []*doubt) error {
+	var asked []*doubt
+	var halves []StoredHalf
+	for _, o := range open {
+		if o.fenced.IsZero() && time.Since(o.born) >= o.window {
+			asked, halves = append(asked, o), append(halves, o.half)
+		}
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	var unfenced *Answer
+	for i, a := range d.s.broker.Rollback(ctx, address, halves) {
+		switch {
+		case Fenced(a):
+			asked[i].fenced = time.Now()
+		case a.Err != nil:
+			return fmt.Errorf("probe the window with a rollback: %w", a.Err)
+		default:
+			unfenced = &a
+		}
+	}
+	if unfenced != nil && time.Since(oldest(asked).born) > oldest(asked).window+time.Minute {
+		return fmt.Errorf("a minute after its window the broker still does not refuse: %s; it may be older than 5.1.4, "+
+			"behind a proxy, or its clock far behind", unfenced.describe())
+	}
+	return nil
+}
+
+// prove reads the queues of fenced doubts to their ends, behind a barrier: a half sent now that the dispatcher has passed
+// shows that everything stored before is readable.
+func (d *docket) prove(ctx context.Context, address string, ripe []*doubt) error {
+	if err := d.barrier(ctx, address, ripe[0].queue); err != nil {
+		return err
+	}
+	d.s.cfg.at(PointResolve)
+	found := make(map[string]bool)
+	unproven := make(map[TopicQueue]string)
+	for queue, from := range starts(ripe) {
+		proof, err := d.read(ctx, address, queue, from, found)
+		if err != nil {
+			return err
+		}
+		if !proof.Complete {
+			unproven[queue] = proof.Why
+		}
+	}
+	d.s.cfg.at(PointResolveClose)
+	_, err := d.conclude(ctx, ripe, found, func(o *doubt) bool {
+		_, not := unproven[o.queue]
+		return !not
+	})
+	if err != nil {
+		return err
+	}
+	for queue, why := range unproven {
+		return fmt.Errorf("what is in doubt on %s/%d of broker %s cannot be proven absent: %s", queue.Topic, queue.Queue, d.broker, why)
+	}
+	return nil
+}
+
+// conclude settles what was found, strikes what is proven absent, and returns what is still open.
+func (d *docket) conclude(ctx context.Context, open []*doubt, found map[string]bool, absent func(*doubt) bool) ([]*doubt, error) {
+	closings := make(map[AttemptID]*Closing)
+	var still, closed []*doubt
+	for _, o := range open {
+		here := found[o.half.UniqKey]
+		if !here && (absent == nil || !absent(o)) {
+			still = append(still, o)
+			continue
+		}
+		c := closings[o.attempt]
+		if c == nil {
+			c = &Closing{Attempt: o.attempt}
+			closings[o.attempt] = c
+		}
+		if here {
+			c.Settled = append(c.Settled, o.position)
+		} else {
+			c.Struck = append(c.Struck, o.position)
+		}
+		closed = append(closed, o)
+	}
+	for _, c := range closings {
+		if err := d.s.close(ctx, *c); err != nil {
+			d.s.carry(*c)
+			d.s.end(fmt.Errorf("close entries that were in doubt: %w", err))
+			return nil, err
+		}
+	}
+	for _, o := range closed {
+		here := found[o.half.UniqKey]
+		d.s.metrics.Resolved(ctx, here)
+		d.s.intake.resolved(o.key, o.row, !here)
+	}
+	d.drop(closed)
+	if len(closed) > 0 {
+		d.s.log.Info("resolved", slog.String("broker", d.broker), slog.Int("entries", len(closed)), slog.Int("found", countFound(closed, found)),
+			slog.Int("still_open", len(still)))
+	}
+	return still, nil
+}
