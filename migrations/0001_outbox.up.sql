@@ -3,7 +3,8 @@
 
 -- One row per message that is not yet on its topic. A row that exists is pending; a confirmed row is deleted.
 CREATE TABLE outbox (
-    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,  -- the order of a key; the sequence's CACHE must stay 1
+    -- The order of a key. The relay reads the sequence by this name, and CACHE must stay 1: ids must not be set aside.
+    id           bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME outbox_id_seq CACHE 1) PRIMARY KEY,
     created_at   timestamptz NOT NULL DEFAULT now(),
     available_at timestamptz,                                      -- NULL = now; in the future = delayed or backing off
     deliver_at   timestamptz,                                      -- DELAY topics only
@@ -65,8 +66,8 @@ CREATE TABLE outbox_attempt (
     shard         smallint[] NOT NULL,
     half_offsets  bigint[] NOT NULL,             -- queue offset of the half,
     log_offsets   bigint[] NOT NULL,             -- commit log offset of the half,
-    ordering_keys text[],                        -- NULL where no entry has one
-    dedup_keys    text[]                         -- NULL where no entry has one of its own
+    ordering_keys text[],                        -- '' where the entry has none; NULL where none has
+    dedup_keys    text[]                         -- '' where the entry has none of its own; NULL where none has
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX outbox_attempt_open ON outbox_attempt (session) WHERE closed_at IS NULL;
@@ -104,26 +105,29 @@ CREATE TABLE outbox_topic (
     bound_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Which outbox this is. Made once; in every message as outbox-origin.
+-- Which outbox this is. Made once; in every message as outbox-origin. schema_version says which of these files was applied
+-- last, whatever tool applies them: every migration sets it.
 CREATE TABLE outbox_origin (
     one               boolean PRIMARY KEY DEFAULT true CHECK (one),
     origin            uuid NOT NULL DEFAULT gen_random_uuid(),
     system_identifier bigint NOT NULL,
     database_oid      bigint NOT NULL,
+    schema_version    integer NOT NULL,
     created_at        timestamptz NOT NULL DEFAULT now()
 );
 
-INSERT INTO outbox_origin (system_identifier, database_oid)
+INSERT INTO outbox_origin (system_identifier, database_oid, schema_version)
 SELECT (SELECT system_identifier FROM pg_control_system()),
-       (SELECT oid::bigint FROM pg_database WHERE datname = current_database());
+       (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
+       1;
 
 -- "Where is event X?": the ledger made readable.
 CREATE VIEW outbox_sent AS
 SELECT a.ids[e.n]                                                       AS id,
-       a.dedup_keys[e.n]                                                AS dedup_key,
+       nullif(a.dedup_keys[e.n], '')                                    AS dedup_key,
        upper(encode(a.id, 'hex') || lpad(to_hex(coalesce(a.indexes[e.n]::integer, e.n - 1)), 4, '0')) AS uniq_key,
        a.topics[a.targets[e.n]]                                         AS topic,
-       a.ordering_keys[e.n]                                             AS ordering_key,
+       nullif(a.ordering_keys[e.n], '')                                 AS ordering_key,
        a.broker                                                         AS broker,
        a.queues[a.targets[e.n]]                                         AS queue,
        coalesce(a.closed_at, a.decided_at)                              AS sent_at

@@ -1,0 +1,60 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/outbox-relay/outbox-relay/internal/relay"
+)
+
+// Along the primary key, at most $1 rows: what it costs is bounded even when the relay was away for days. The first row by
+// id stands for the oldest.
+const sqlPending = `
+SELECT count(*), count(*) FILTER (WHERE topic NOT IN (SELECT topic FROM {schema}.outbox_topic)),
+       coalesce((SELECT (extract(epoch FROM clock_timestamp() - created_at) * 1000000)::bigint
+                   FROM {schema}.outbox ORDER BY id LIMIT 1), 0)
+  FROM (SELECT topic FROM {schema}.outbox ORDER BY id LIMIT $1) o`
+
+const sqlPendingPutOff = `
+SELECT count(*)
+  FROM (SELECT FROM {schema}.outbox WHERE available_at IS NOT NULL ORDER BY available_at, id LIMIT $1) o`
+
+const sqlDead = `SELECT count(*) FROM (SELECT FROM {schema}.outbox_dead ORDER BY id LIMIT $1) d`
+
+// Through outbox_attempt_open; there are never many open attempts.
+const sqlInDoubt = `
+SELECT coalesce(sum(coalesce(cardinality(open), cardinality(ids))), 0)::bigint,
+       coalesce((extract(epoch FROM clock_timestamp() - min(decided_at)) * 1000000)::bigint, 0)
+  FROM {schema}.outbox_attempt WHERE closed_at IS NULL`
+
+// Backlog counts pending rows, at most limit of them, and returns the age of the oldest, by the database's clock.
+func (s *Store) Backlog(ctx context.Context, limit int) (relay.Backlog, error) {
+	batch := &pgx.Batch{}
+	batch.Queue(s.sql(sqlPending), limit)
+	batch.Queue(s.sql(sqlPendingPutOff), limit)
+	batch.Queue(s.sql(sqlDead), limit)
+	batch.Queue(s.sql(sqlInDoubt))
+	var b relay.Backlog
+	var oldest, open int64
+	err := s.pipeline(ctx, batch, func(results pgx.BatchResults) error {
+		if err := results.QueryRow().Scan(&b.Rows, &b.Unbound, &oldest); err != nil {
+			return err
+		}
+		if err := results.QueryRow().Scan(&b.PutOff); err != nil {
+			return err
+		}
+		if err := results.QueryRow().Scan(&b.Dead); err != nil {
+			return err
+		}
+		return results.QueryRow().Scan(&b.OpenCount, &open)
+	})
+	if err != nil {
+		return relay.Backlog{}, fmt.Errorf("count the backlog: %w", err)
+	}
+	b.Oldest = max(0, time.Duration(oldest)*time.Microsecond)
+	b.OpenAge = max(0, time.Duration(open)*time.Microsecond)
+	return b, nil
+}
