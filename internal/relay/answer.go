@@ -116,7 +116,9 @@ func Fenced(a Answer) bool {
 	return a.Err == nil && (a.Code == codeIllegalOperation || a.Code == codeSystemError && halfGone(a))
 }
 
-func halfGone(a Answer) bool { return strings.Contains(a.Remark, "Find prepared transaction message failed") }
+func halfGone(a Answer) bool {
+	return strings.Contains(a.Remark, "Find prepared transaction message failed")
+}
 
 func silence(a Answer) Reason {
 	switch {

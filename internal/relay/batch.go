@@ -16,7 +16,7 @@ type batch struct {
 	attempt *Attempt
 	decided chan struct{} // closed when the batch has passed decide, one way or the other
 	passed  sync.Once
-	events  chan event    // commit answers and turns of lanes, never more than two an item
+	events  chan event // commit answers and turns of lanes, never more than two an item
 }
 
 // An item is one row on its way.

@@ -33,4 +33,3 @@ func (s *session) sayCarried() error {
 	s.carriedMu.Unlock()
 	return nil
 }
-
