@@ -1,0 +1,69 @@
+# Everything a contributor runs. `make help` lists the targets.
+
+GO         ?= go
+VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS    := -s -w -X main.version=$(VERSION)
+# Extra flags for go test, for example TESTFLAGS='-run TestRow -v'.
+TESTFLAGS  ?=
+# Packages to test.
+PACKAGES   ?= ./...
+
+GOLANGCI_LINT_VERSION := 2.15.0
+GOVULNCHECK_VERSION   := 1.9.0
+
+GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Start everything, send orders, kill the relay, and count what arrived (about a minute).
+	@$(GO) run ./examples/orders/cmd/demo
+
+# One set of servers for all packages. -race needs a C compiler.
+.PHONY: test
+test: bin/with-servers ## Run every test on a real PostgreSQL and a real RocketMQ, with the race detector.
+	@bin/with-servers -- $(GO) test -race -count=1 -timeout=14m $(TESTFLAGS) $(PACKAGES)
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Run the linters (the first time builds them, which takes minutes).
+	@$(GOLANGCI_LINT) run
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## Format the code.
+	@$(GOLANGCI_LINT) fmt
+
+.PHONY: vet
+vet: ## Run go vet.
+	@$(GO) vet ./...
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities (needs vuln.go.dev).
+	@$(GO) run golang.org/x/vuln/cmd/govulncheck@v$(GOVULNCHECK_VERSION) ./...
+
+.PHONY: build
+build: ## Build the static binary bin/outbox-relay.
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/outbox-relay ./cmd/outbox-relay
+
+.PHONY: clean
+clean: ## Remove what was built here.
+	@rm -rf bin
+
+# Always asked: only the go command knows whether its sources changed.
+.PHONY: bin/with-servers
+bin/with-servers:
+	@$(GO) build -o $@ ./internal/stack/cmd/with-servers
+
+# An installed linter of the right version saves the minutes.
+$(GOLANGCI_LINT):
+	@mkdir -p bin
+	@for found in "$$(command -v golangci-lint)" "$$($(GO) env GOPATH)/bin/golangci-lint"; do \
+		if [ -x "$$found" ] && "$$found" version | grep -q 'version v\?$(GOLANGCI_LINT_VERSION) '; then \
+			ln -s "$$found" $@; exit 0; \
+		fi; \
+	done; \
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_LINT_VERSION) && \
+	mv bin/golangci-lint $@
