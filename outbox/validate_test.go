@@ -1,7 +1,6 @@
 package outbox_test
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -226,7 +225,7 @@ func FuzzValidateProperties(f *testing.F) {
 		err := outbox.Validate(m)
 		if err != nil {
 			var invalid *outbox.InvalidError
-			require.True(t, errors.As(err, &invalid))
+			require.ErrorAs(t, err, &invalid)
 			for _, fault := range invalid.Faults {
 				require.NotEmpty(t, fault.Field)
 				require.NotEmpty(t, fault.Rule)
