@@ -119,5 +119,3 @@ func showSize(n int64) string {
 }
 
 func showFloat(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
-
-func itself(s string) string { return s }

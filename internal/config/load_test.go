@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -301,7 +300,7 @@ func TestNamesDoNotCollide(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{"OUTBOX_RELAY_CONFIG": "--config", "config": "--config", "help": "--help"}
 	for _, s := range Settings() {
-		require.Regexp(t, regexp.MustCompile(`^[a-z]+(_[a-z]+)*(\.[a-z]+(_[a-z]+)*)?$`), s.Key)
+		require.Regexp(t, `^[a-z]+(_[a-z]+)*(\.[a-z]+(_[a-z]+)*)?$`, s.Key)
 		for _, name := range []string{s.Env(), s.Flag()} {
 			require.Empty(t, seen[name], "%s and %s are both %s", s.Key, seen[name], name)
 			seen[name] = s.Key

@@ -2,25 +2,136 @@ package relay
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/outbox-relay/outbox-relay/txcheck"
 )
 
-// Metrics: TEMPORARY signatures as the stages call them; the metrics author replaces this file with the real instruments, keeping these methods.
-type Metrics struct{}
+// Metrics is what the relay counts and measures; docs/metrics.md lists it as Prometheus shows it. All methods may be called
+// concurrently. The sets of labels are closed and made in advance, so that counting a message allocates nothing.
+type Metrics struct {
+	counters
+	durations
+	gauges
 
-func (*Metrics) Read(context.Context, int, time.Duration)      {}
-func (*Metrics) HalfDuration(context.Context, time.Duration)   {}
-func (*Metrics) Half(context.Context, Reason)                  {}
-func (*Metrics) Decide(context.Context, int, time.Duration)    {}
-func (*Metrics) CommitDuration(context.Context, time.Duration) {}
-func (*Metrics) Commit(context.Context, Reason)                {}
-func (*Metrics) Settle(context.Context, int, time.Duration)    {}
-func (*Metrics) Sent(context.Context, string, time.Duration)   {}
-func (*Metrics) PutOff(context.Context, Reason)                {}
-func (*Metrics) Dead(context.Context, Reason)                  {}
-func (*Metrics) Paused(string, string, Reason, bool)           {}
-func (*Metrics) Resolved(context.Context, bool)                {}
-func (*Metrics) Broken(context.Context, int)                   {}
-func (*Metrics) Session(context.Context)                       {}
-func (*Metrics) Backlog(Backlog)                               {}
-func (*Metrics) InDoubt([]time.Duration)                       {}
+	topicsMu sync.RWMutex
+	topics   map[string]*topicLabels
+}
+
+// NewMetrics makes the instruments. It fails only if meter refuses one.
+func NewMetrics(meter metric.Meter) (*Metrics, error) {
+	b := &instruments{meter: meter}
+	m := &Metrics{topics: map[string]*topicLabels{}}
+	m.counters.create(b)
+	m.durations.create(b)
+	m.gauges.create(b)
+	if b.err != nil {
+		return nil, fmt.Errorf("create the relay's metrics: %w", b.err)
+	}
+	m.showZeros()
+	return m, nil
+}
+
+// Read counts one read of fresh rows and how long it took.
+func (m *Metrics) Read(ctx context.Context, rows int, took time.Duration) {
+	m.reads.Record(ctx, took.Seconds())
+	if rows > 0 {
+		m.rowsRead.Add(ctx, int64(rows))
+	}
+}
+
+// Half counts one half message; reason "" means it was stored.
+func (m *Metrics) Half(ctx context.Context, reason Reason) {
+	m.halves.Add(ctx, 1, m.half[reason]...)
+	if reason != "" {
+		m.messagesSent.Add(ctx, 1, m.sendError[reason]...)
+	}
+}
+
+// HalfDuration measures the sending of the halves of one batch, up to the last answer.
+func (m *Metrics) HalfDuration(ctx context.Context, took time.Duration) {
+	m.halfTime.Record(ctx, took.Seconds())
+	m.operations.Record(ctx, took.Seconds(), m.operationSend...)
+}
+
+// Decide measures the writing of one attempt to the ledger, and counts its messages.
+func (m *Metrics) Decide(ctx context.Context, messages int, took time.Duration) {
+	m.decides.Record(ctx, took.Seconds())
+	m.batchSize.Record(ctx, int64(messages))
+}
+
+// Commit counts one commit; reason "" means the broker confirmed it in time.
+func (m *Metrics) Commit(ctx context.Context, reason Reason) {
+	m.commits.Add(ctx, 1, m.commit[reason]...)
+}
+
+// CommitDuration measures the commits of one batch, up to the last answer.
+func (m *Metrics) CommitDuration(ctx context.Context, took time.Duration) {
+	m.commitTime.Record(ctx, took.Seconds())
+	m.operations.Record(ctx, took.Seconds(), m.operationCommit...)
+}
+
+// Settle measures the deletion of the confirmed rows of one batch.
+func (m *Metrics) Settle(ctx context.Context, _ int, took time.Duration) {
+	m.settles.Record(ctx, took.Seconds())
+}
+
+// Sent counts one row that is on its topic, and the time since it was inserted.
+func (m *Metrics) Sent(ctx context.Context, topic string, latency time.Duration) {
+	l := m.labelsOf(topic)
+	m.rowsSent.Add(ctx, 1, l.own...)
+	m.messagesSent.Add(ctx, 1, l.convention...)
+	m.latency.Record(ctx, latency.Seconds())
+}
+
+// PutOff counts one row that failed and is tried again later.
+func (m *Metrics) PutOff(ctx context.Context, reason Reason) {
+	m.rowsPutOff.Add(ctx, 1, m.putOff[reason]...)
+}
+
+// Dead counts one row that went to the dead letters.
+func (m *Metrics) Dead(ctx context.Context, reason Reason) { m.rowsDead.Add(ctx, 1, m.dead[reason]...) }
+
+// Resolved counts one message that was in doubt and is no more: it was found on its topic, or proven absent.
+func (m *Metrics) Resolved(ctx context.Context, found bool) {
+	m.resolved.Add(ctx, 1, m.outcome[found]...)
+}
+
+// CheckBack counts one question of a broker about a half message, by the answer.
+func (m *Metrics) CheckBack(ctx context.Context, a txcheck.Answer) {
+	m.checkBacks.Add(ctx, 1, m.answer[a]...)
+}
+
+// Session counts one session that was opened.
+func (m *Metrics) Session(ctx context.Context) { m.sessions.Add(ctx, 1) }
+
+// Broken counts messages that may be on their topic twice, and raises the alert for as long as the process lives.
+func (m *Metrics) Broken(ctx context.Context, messages int) {
+	m.broken.Add(ctx, int64(messages))
+	m.Alert(AlertBrokenPromise, messages > 0 || m.alerting(AlertBrokenPromise))
+}
+
+// topicLabels are the labels of one topic. Topics are a closed set: those that are bound.
+type topicLabels struct{ own, convention []metric.AddOption }
+
+func (m *Metrics) labelsOf(topic string) *topicLabels {
+	m.topicsMu.RLock()
+	l := m.topics[topic]
+	m.topicsMu.RUnlock()
+	if l != nil {
+		return l
+	}
+	m.topicsMu.Lock()
+	defer m.topicsMu.Unlock()
+	m.topics[topic] = &topicLabels{
+		own: labels(attribute.String("topic", topic)),
+		convention: labels(systemLabel(), attribute.String("messaging.operation.name", "send"),
+			attribute.String("messaging.destination.name", topic)),
+	}
+	return m.topics[topic]
+}
