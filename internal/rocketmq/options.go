@@ -1,0 +1,81 @@
+package rocketmq
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/outbox-relay/outbox-relay/internal/rocketmq/remoting"
+)
+
+// Options are the settings of a [Client]. Zero values mean the default where one is given.
+type Options struct {
+	// NameServers: host:port, several separated by ; or , and each with or without http:// before it. Required.
+	NameServers string
+	// Group is the producer group; every relay of one outbox shares it. Required.
+	Group string
+	// Instance names this process among the producers of the group; made unique by the client. Default "relay".
+	Instance string
+	// Connections to each broker, 1 to 5. Default 1, which is enough for more than 10,000 halves and commits a second.
+	Connections int
+	// SendTimeout is how long a half may be unanswered. Default 6 s: longer than the broker's own waits for disk and slave
+	// (MessageStoreConfig.syncFlushTimeout 5 s, slaveTimeout 3 s), so that it is the broker that says what went wrong.
+	SendTimeout time.Duration
+	// RequestTimeout bounds every other request: routes, offsets, rollbacks, each step of a reading. Default 3 s.
+	RequestTimeout time.Duration
+	// DialTimeout bounds making a connection. Default 1 s.
+	DialTimeout time.Duration
+	// RouteInterval is how often routes are refreshed when nothing goes wrong. Default 30 s, as in RocketMQ's own clients.
+	RouteInterval time.Duration
+	// JSON writes request headers as JSON instead of the binary serialization.
+	JSON bool
+	// Dial makes connections to name servers and brokers. Default: plain TCP.
+	Dial remoting.Dialer
+	// Logger. Required.
+	Logger *slog.Logger
+}
+
+func (o *Options) setDefaults() error {
+	switch {
+	case o.Group == "":
+		return errors.New("rocketmq: Options.Group is required")
+	case len(o.Group) > 255:
+		return errors.New("rocketmq: Options.Group is longer than 255 bytes")
+	case o.Logger == nil:
+		return errors.New("rocketmq: Options.Logger is required")
+	case o.Connections < 0 || o.Connections > 5:
+		return fmt.Errorf("rocketmq: Options.Connections is %d, must be 1 to 5", o.Connections)
+	}
+	if o.Instance == "" {
+		o.Instance = "relay"
+	}
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		unset time.Duration
+	}{
+		{"SendTimeout", &o.SendTimeout, 6 * time.Second},
+		{"RequestTimeout", &o.RequestTimeout, 3 * time.Second},
+		{"DialTimeout", &o.DialTimeout, time.Second},
+		{"RouteInterval", &o.RouteInterval, 30 * time.Second},
+	} {
+		if *d.value < 0 {
+			return fmt.Errorf("rocketmq: Options.%s is negative", d.name)
+		}
+		if *d.value == 0 {
+			*d.value = d.unset
+		}
+	}
+	return nil
+}
+
+func (o *Options) remoting() remoting.Options {
+	r := remoting.Options{
+		Connections: o.Connections, Serialization: remoting.Binary, Dial: o.Dial, DialTimeout: o.DialTimeout,
+	}
+	if o.JSON {
+		r.Serialization = remoting.JSON
+	}
+	return r
+}

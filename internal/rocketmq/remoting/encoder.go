@@ -1,0 +1,117 @@
+package remoting
+
+import (
+	"encoding/binary"
+	"strconv"
+)
+
+// An Encoder appends frames to a buffer that it keeps for reuse. Between Begin and End it takes the ext fields of one frame.
+// The zero Encoder writes binary headers.
+type Encoder struct {
+	Serialization Serialization
+
+	buf    []byte
+	frame  int // where the current frame starts
+	ext    int // binary: where the length of its ext fields is; JSON: where its opaque is
+	fields int
+}
+
+// Bytes returns the frames encoded so far.
+func (e *Encoder) Bytes() []byte { return e.buf }
+
+// Reset forgets all frames and keeps the buffer.
+func (e *Encoder) Reset() { e.buf = e.buf[:0] }
+
+// Begin starts a frame. Opaque connects an answer with its request.
+func (e *Encoder) Begin(code int, flag, opaque int32, remark string) {
+	e.frame, e.fields = len(e.buf), 0
+	e.buf = append(e.buf, 0, 0, 0, 0, byte(e.Serialization), 0, 0, 0)
+	if e.Serialization == JSON {
+		e.beginJSON(code, flag, opaque, remark)
+		return
+	}
+	e.buf = binary.BigEndian.AppendUint16(e.buf, uint16(code))
+	e.buf = append(e.buf, languageGo)
+	e.buf = binary.BigEndian.AppendUint16(e.buf, version)
+	e.buf = binary.BigEndian.AppendUint32(e.buf, uint32(opaque))
+	e.buf = binary.BigEndian.AppendUint32(e.buf, uint32(flag))
+	e.buf = binary.BigEndian.AppendUint32(e.buf, uint32(len(remark)))
+	e.buf = append(e.buf, remark...)
+	e.ext = len(e.buf)
+	e.buf = append(e.buf, 0, 0, 0, 0)
+}
+
+// name starts an ext field whose value has n bytes.
+func (e *Encoder) name(name string, n int) {
+	e.fields++
+	e.buf = binary.BigEndian.AppendUint16(e.buf, uint16(len(name)))
+	e.buf = append(e.buf, name...)
+	e.buf = binary.BigEndian.AppendUint32(e.buf, uint32(n))
+}
+
+// String adds an ext field. Names are at most 32,767 bytes long.
+func (e *Encoder) String(name, value string) {
+	if e.Serialization == JSON {
+		e.jsonField(name, value)
+		return
+	}
+	e.name(name, len(value))
+	e.buf = append(e.buf, value...)
+}
+
+// Text adds an ext field whose value is built in a byte slice.
+func (e *Encoder) Text(name string, value []byte) {
+	if e.Serialization == JSON {
+		e.jsonField(name, string(value))
+		return
+	}
+	e.name(name, len(value))
+	e.buf = append(e.buf, value...)
+}
+
+// Int adds an ext field.
+func (e *Encoder) Int(name string, value int64) {
+	var digits [20]byte
+	e.Text(name, strconv.AppendInt(digits[:0], value, 10))
+}
+
+// Bool adds an ext field.
+func (e *Encoder) Bool(name string, value bool) {
+	e.String(name, strconv.FormatBool(value))
+}
+
+// End completes the frame. A frame over [MaxFrame] is taken back and reported as [ErrTooLarge].
+func (e *Encoder) End(body []byte) error {
+	if e.Serialization == JSON {
+		e.endJSON()
+	} else {
+		binary.BigEndian.PutUint32(e.buf[e.ext:], uint32(len(e.buf)-e.ext-4))
+	}
+	header := len(e.buf) - e.frame - lengthSize - markSize
+	total := len(e.buf) - e.frame + len(body)
+	if total > MaxFrame {
+		e.buf = e.buf[:e.frame]
+		return ErrTooLarge
+	}
+	binary.BigEndian.PutUint32(e.buf[e.frame:], uint32(total-lengthSize))
+	binary.BigEndian.PutUint32(e.buf[e.frame+lengthSize:], uint32(e.Serialization)<<24|uint32(header))
+	e.buf = append(e.buf, body...)
+	return nil
+}
+
+// opaqueAt returns where the current frame's opaque is in the buffer.
+func (e *Encoder) opaqueAt() int {
+	if e.Serialization == JSON {
+		return e.ext
+	}
+	return e.frame + binaryOpaque
+}
+
+// patchOpaque writes the opaque of a frame that was begun with opaque 0.
+func patchOpaque(s Serialization, buf []byte, at int, opaque int32) {
+	if s == JSON {
+		patchOpaqueJSON(buf[at:], opaque)
+		return
+	}
+	binary.BigEndian.PutUint32(buf[at:], uint32(opaque))
+}
