@@ -1,0 +1,174 @@
+package flowtest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric/noop"
+	"go.uber.org/goleak"
+
+	"github.com/outbox-relay/outbox-relay/internal/postgres"
+	"github.com/outbox-relay/outbox-relay/internal/relay"
+	"github.com/outbox-relay/outbox-relay/internal/rocketmq"
+	"github.com/outbox-relay/outbox-relay/internal/stack"
+	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
+	"github.com/outbox-relay/outbox-relay/migrations"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(stacktest.M{M: m}) }
+
+const patience = 40 * time.Second
+
+// world is one outbox with one topic, on real servers.
+type world struct {
+	t          *testing.T
+	url        string
+	nameServer string
+	topic      string
+	group      string
+	db         *pgxpool.Pool // the superuser's; the application and the auditor
+	relays     int
+	seen       atomic.Int64 // warnings of relays, for tests that wait for one
+}
+
+// newWorld makes a world on the shared servers.
+func newWorld(t *testing.T, queues int) *world {
+	t.Helper()
+	servers := stacktest.Shared(t)
+	return worldOn(t, servers.Database(t), servers.NameServer(), servers.Topic(t, queues), servers.Group(t))
+}
+
+func worldOn(t *testing.T, url, nameServer, topic, group string) *world {
+	t.Helper()
+	_, err := migrations.Up(t.Context(), url, "public")
+	require.NoError(t, err)
+	db, err := pgxpool.New(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	return &world{t: t, url: url, nameServer: nameServer, topic: topic, group: group, db: db}
+}
+
+// running is a relay that runs in this process, with its own connections to both servers.
+type running struct {
+	w     *world
+	Relay *relay.Relay
+	stop  context.CancelFunc
+	done  chan error
+}
+
+// settings make doubts take seconds: the shared broker's transactionTimeOut is 1 s.
+func (w *world) settings() relay.Config {
+	cfg := relay.DefaultConfig()
+	cfg.Instance = "relay"
+	cfg.Topics = []relay.Topic{{Name: w.topic, Type: relay.TypeTransaction, Delivery: relay.ExactlyOnce, OnDead: relay.OnDeadBlock}}
+	cfg.Window, cfg.CommitTimeout, cfg.AppendMargin = 3*time.Second, 1500*time.Millisecond, 200*time.Millisecond
+	cfg.Lease, cfg.Renew = 3*time.Second, 500*time.Millisecond
+	cfg.Retry = relay.Backoff{Initial: 200 * time.Millisecond, Factor: 1.6, Jitter: 0.2, Max: 2 * time.Second}
+	return cfg
+}
+
+// start runs a relay until the test ends or it is stopped.
+func (w *world) start(change ...func(*relay.Config)) *running {
+	w.t.Helper()
+	cfg := w.settings()
+	for _, c := range change {
+		c(&cfg)
+	}
+	return w.startOn(cfg, nil)
+}
+
+// startOn lets a test put something between the relay and its broker.
+func (w *world) startOn(cfg relay.Config, between func(relay.Broker) relay.Broker) *running {
+	w.t.Helper()
+	w.relays++
+	log := slog.New(&testHandler{t: w.t, name: fmt.Sprintf("%s#%d", cfg.Instance, w.relays), warnings: &w.seen})
+	ctx, stop := context.WithCancel(context.Background())
+	pool, err := postgres.Open(ctx, postgres.Config{URL: w.url, Instance: cfg.Instance})
+	require.NoError(w.t, err)
+	client, err := rocketmq.New(rocketmq.Options{NameServers: w.nameServer, Group: w.group, Logger: log, SendTimeout: 4 * time.Second})
+	require.NoError(w.t, err)
+	topics := make([]string, len(cfg.Topics))
+	for i, topic := range cfg.Topics {
+		topics[i] = topic.Name
+	}
+	require.Eventually(w.t, func() bool { return client.Bind(ctx, topics) == nil }, patience, 50*time.Millisecond)
+	var broker relay.Broker = client
+	if between != nil {
+		broker = between(client)
+	}
+	metrics, err := relay.NewMetrics(noop.Meter{})
+	require.NoError(w.t, err)
+	r, err := relay.New(cfg, relay.Options{
+		Store: postgres.New(pool, "public"), Broker: broker, Log: log, Metrics: metrics, Progress: func() {},
+	})
+	require.NoError(w.t, err)
+	run := &running{w: w, Relay: r, stop: stop, done: make(chan error, 1)}
+	routes := make(chan struct{})
+	go func() {
+		defer close(routes)
+		_ = client.Run(ctx)
+	}()
+	go func() {
+		err := r.Run(ctx)
+		stop()
+		<-routes
+		_ = client.Close()
+		pool.Close()
+		run.done <- err
+	}()
+	w.t.Cleanup(run.end)
+	return run
+}
+
+// end stops the relay in good order, as SIGTERM does.
+func (r *running) end() {
+	r.stop()
+	select {
+	case err := <-r.done:
+		if err != nil {
+			r.w.t.Errorf("relay ended with %v", err)
+		}
+		r.done <- nil
+	case <-time.After(patience):
+		r.w.t.Error("the relay did not stop")
+	}
+}
+
+// insert commits n rows in one transaction, with the keys given in turn ("" = unordered).
+func (w *world) insert(n int, keys ...string) {
+	w.t.Helper()
+	if len(keys) == 0 {
+		keys = []string{""}
+	}
+	_, err := w.db.Exec(w.t.Context(), `INSERT INTO outbox (topic, ordering_key, payload)
+		SELECT $1, nullif(($2::text[])[1 + i % cardinality($2::text[])], ''), convert_to('message ' || i, 'UTF8')
+		  FROM generate_series(0, $3::int - 1) i`, w.topic, keys, n)
+	require.NoError(w.t, err)
+}
+
+// drained waits until every row is on its way out and every outcome is known.
+func (w *world) drained() {
+	w.t.Helper()
+	require.Eventually(w.t, func() bool { return w.count("outbox") == 0 && w.count("outbox_attempt WHERE closed_at IS NULL") == 0 },
+		patience, 20*time.Millisecond, "rows are left")
+}
+
+func (w *world) count(from string) (n int) {
+	w.t.Helper()
+	require.NoError(w.t, w.db.QueryRow(context.Background(), "SELECT count(*) FROM "+from).Scan(&n))
+	return n
+}
+
+// read reads the topic itself.
+func (w *world) read() []stack.Message {
+	w.t.Helper()
+	messages, err := stack.ReadTopic(w.t.Context(), w.nameServer, w.topic)
+	require.NoError(w.t, err)
+	return messages
+}
