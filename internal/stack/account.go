@@ -48,8 +48,8 @@ func giveTo(path string, account *user.User) error {
 
 // ids are numbers on every system with a process credential.
 func ids(account *user.User) (uid, gid int) {
-	uid, _ = strconv.Atoi(account.Uid) //nolint:errcheck // POSIX user ids are decimal.
-	gid, _ = strconv.Atoi(account.Gid) //nolint:errcheck // POSIX group ids are decimal.
+	uid, _ = strconv.Atoi(account.Uid) // POSIX user ids are decimal.
+	gid, _ = strconv.Atoi(account.Gid) // POSIX group ids are decimal.
 	return uid, gid
 }
 

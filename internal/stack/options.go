@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"io"
 	"log/slog"
 	"maps"
 )
@@ -67,7 +66,7 @@ func FastTransactions() map[string]string {
 
 func (o Options) logger() *slog.Logger {
 	if o.Logger == nil {
-		return slog.New(slog.NewTextHandler(io.Discard, nil))
+		return slog.New(slog.DiscardHandler)
 	}
 	return o.Logger
 }

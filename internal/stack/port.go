@@ -34,7 +34,7 @@ func reservePorts() (*portSlot, error) {
 		return nil, fmt.Errorf("make the folder of port locks: %w", err)
 	}
 	// The umask may have narrowed it; only the owner can widen it again.
-	_ = os.Chmod(dir, 0o777) //nolint:gosec // Lock files of all users live here.
+	_ = os.Chmod(dir, 0o777) // Lock files of all users live here.
 	start := rand.IntN(slots)
 	for i := range slots {
 		slot := (start + i) % slots

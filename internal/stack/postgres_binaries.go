@@ -68,7 +68,7 @@ func findPostgres(opts Options) string {
 		return ""
 	}
 	newest, found := oldestPostgres-1, ""
-	servers, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres") //nolint:errcheck // The pattern is well-formed.
+	servers, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres") // The pattern is well-formed.
 	if onPath, err := exec.LookPath("postgres"); err == nil {
 		servers = append(servers, onPath)
 	}
@@ -127,7 +127,7 @@ func fetchPostgres(ctx context.Context, dir, version string) error {
 	if err != nil {
 		return err
 	}
-	jars, _ := filepath.Glob(filepath.Join(work, "*.jar")) //nolint:errcheck // The pattern is well-formed.
+	jars, _ := filepath.Glob(filepath.Join(work, "*.jar")) // The pattern is well-formed.
 	if len(jars) != 1 {
 		return fmt.Errorf("unpack PostgreSQL %s: want one jar, got %d", version, len(jars))
 	}
@@ -192,7 +192,11 @@ func untarEntry(root *os.Root, header *tar.Header, content io.Reader) error {
 		if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			return err
 		}
-		file, err := root.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644|os.FileMode(header.Mode)&0o111)
+		mode := os.FileMode(0o644)
+		if header.Mode&0o100 != 0 {
+			mode = 0o755
+		}
+		file, err := root.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
 		if err != nil {
 			return err
 		}

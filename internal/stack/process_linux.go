@@ -15,7 +15,7 @@ func endWithParent(attr *syscall.SysProcAttr) {
 
 // childrenOf lists the direct children of a process.
 func childrenOf(pid int) []int {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat") //nolint:errcheck // The pattern is well-formed.
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // The pattern is well-formed.
 	var children []int
 	for _, path := range stats {
 		stat, err := os.ReadFile(path)

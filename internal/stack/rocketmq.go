@@ -32,9 +32,12 @@ func rocketMQJars(ctx context.Context, opts Options) (string, error) {
 }
 
 // javaArgs are the arguments up to and with the main class. RocketMQ logs below
-// user.home and wants some existing folder as its own home.
+// user.home, wants some existing folder as its own home and leaves the keys of a
+// self-signed certificate in Java's temporary folder.
 func javaArgs(jars, home, class string, flags ...string) []string {
-	args := append([]string{"-Duser.home=" + home, "-Drocketmq.home.dir=" + home}, flags...)
+	args := append([]string{
+		"-Duser.home=" + home, "-Drocketmq.home.dir=" + home, "-Djava.io.tmpdir=" + home, "-XX:-UsePerfData",
+	}, flags...)
 	return append(args, "-cp", filepath.Join(jars, "*"), class)
 }
 

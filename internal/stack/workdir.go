@@ -61,7 +61,7 @@ func (w *workDir) remove() error {
 // the lock files, which are made after their folders: a folder without one is
 // just being made.
 func sweep(dir string) {
-	locks, _ := filepath.Glob(filepath.Join(dir, workDirPrefix+"*.lock")) //nolint:errcheck // The pattern is well-formed.
+	locks, _ := filepath.Glob(filepath.Join(dir, workDirPrefix+"*.lock")) // The pattern is well-formed.
 	for _, path := range locks {
 		lock, err := tryLock(path)
 		if err != nil {
