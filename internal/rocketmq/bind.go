@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// Bind routes the topics. It returns every topic's mistake at once, joined: each is a *TopicError. If one of them is an
-// ErrUnreachable, try again later; ErrTopicMissing and ErrNotWritable are definitive. Bind may be called again, with the same
-// topics or others.
+// Bind routes the topics and makes the session known to their brokers; the first call starts the session. It returns every
+// topic's mistake at once, joined: each is a *TopicError. ErrTopicMissing and ErrNotWritable are definitive; if there is only
+// ErrUnreachable, try again later. Bind may be called again, with the same topics or others; not concurrently.
 func (c *Client) Bind(ctx context.Context, topics []string) error {
 	var errs []error
 	for _, topic := range topics {
@@ -16,7 +16,17 @@ func (c *Client) Bind(ctx context.Context, topics []string) error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	if c.session == nil {
+		s, err := newSession(&c.options, c.servers.addresses, &checkbacks{c.log, c.options.Check, c.options.OnCheck})
+		if err != nil {
+			return err
+		}
+		c.session = s
+	}
+	return c.session.bind(ctx, topics)
 }
 
 // Run keeps the routes fresh until ctx ends.

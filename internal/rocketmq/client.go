@@ -17,6 +17,7 @@ type Client struct {
 	servers *nameServers
 	brokers *remoting.Pool
 	routes  *routes
+	session *session // nil before Bind
 }
 
 var _ relay.Broker = (*Client)(nil)
@@ -49,11 +50,23 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// Close ends the session and every connection. What is in flight fails.
+// Close ends the session and every connection. What is in flight fails. The official client leaves goroutines behind, one of
+// them for ever: see package leaktest. Make one client for a process.
 func (c *Client) Close() error {
 	c.brokers.Close()
 	c.servers.pool.Close()
-	return nil
+	if c.session == nil {
+		return nil
+	}
+	return c.session.close()
+}
+
+// ClientID is how brokers list this producer in the group, as host@instance; "" before Bind.
+func (c *Client) ClientID() string {
+	if c.session == nil {
+		return ""
+	}
+	return c.session.clientID()
 }
 
 // Queues returns the topic's writable queues on masters whose circuit is not open, as last routed.

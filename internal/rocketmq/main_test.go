@@ -5,7 +5,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/outbox-relay/outbox-relay/internal/rocketmq/leaktest"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(stacktest.M{M: m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(stacktest.M{M: m}, leaktest.Known()...) }

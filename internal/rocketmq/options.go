@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq/remoting"
+	"github.com/outbox-relay/outbox-relay/txcheck"
 )
 
 // Options are the settings of a [Client]. Zero values mean the default where one is given.
@@ -32,7 +33,11 @@ type Options struct {
 	JSON bool
 	// Dial makes connections to name servers and brokers. Default: plain TCP.
 	Dial remoting.Dialer
-	// Logger. Required.
+	// Check answers check-backs. It must be quick and must not block. Default: always txcheck.Unknown.
+	Check func(txcheck.Half) txcheck.Answer
+	// OnCheck, if set, is told of every check-back and its answer, to be counted.
+	OnCheck func(txcheck.Half, txcheck.Answer)
+	// Logger. Required. The first client's logger is also the official client's, for the whole process.
 	Logger *slog.Logger
 }
 
@@ -46,6 +51,12 @@ func (o *Options) setDefaults() error {
 		return errors.New("rocketmq: Options.Logger is required")
 	case o.Connections < 0 || o.Connections > 5:
 		return fmt.Errorf("rocketmq: Options.Connections is %d, must be 1 to 5", o.Connections)
+	}
+	if o.Check == nil {
+		o.Check = func(txcheck.Half) txcheck.Answer { return txcheck.Unknown }
+	}
+	if o.OnCheck == nil {
+		o.OnCheck = func(txcheck.Half, txcheck.Answer) {}
 	}
 	if o.Instance == "" {
 		o.Instance = "relay"

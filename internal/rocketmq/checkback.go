@@ -1,0 +1,68 @@
+package rocketmq
+
+import (
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"github.com/outbox-relay/outbox-relay/txcheck"
+)
+
+// checkbacks answers what brokers ask about half messages. It is called by one goroutine of the official client, so it must
+// be quick: questions pile up behind it without bound.
+type checkbacks struct {
+	log     *slog.Logger
+	check   func(txcheck.Half) txcheck.Answer
+	onCheck func(txcheck.Half, txcheck.Answer)
+}
+
+// CheckLocalTransaction implements primitive.TransactionListener.
+func (c *checkbacks) CheckLocalTransaction(m *primitive.MessageExt) (state primitive.LocalTransactionState) {
+	// A panic would end the official client's check loop for ever, and silently.
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error("answering a check-back panicked", slog.String("uniq_key", m.MsgId), slog.Any("panic", p))
+			state = primitive.UnkonwnState
+		}
+	}()
+	half := checkedHalf(m)
+	answer := c.check(half)
+	c.onCheck(half, answer)
+	c.log.Debug("check-back answered", slog.String("answer", answer.String()), slog.String("uniq_key", half.UniqKey),
+		slog.String("topic", half.Topic), slog.String("origin", half.Origin), slog.Time("born", half.Born),
+		slog.Int("checks", half.Checks))
+	switch answer {
+	case txcheck.Commit:
+		return primitive.CommitMessageState
+	case txcheck.Rollback:
+		return primitive.RollbackMessageState
+	default:
+		return primitive.UnkonwnState
+	}
+}
+
+// ExecuteLocalTransaction implements primitive.TransactionListener. The session sends nothing, so it is never called.
+func (c *checkbacks) ExecuteLocalTransaction(*primitive.Message) primitive.LocalTransactionState {
+	return primitive.RollbackMessageState
+}
+
+func checkedHalf(m *primitive.MessageExt) txcheck.Half {
+	number := func(property string) int {
+		n, err := strconv.Atoi(m.GetProperty(property))
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	return txcheck.Half{
+		UniqKey: m.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex),
+		Topic:   m.Topic,
+		Group:   m.GetProperty(primitive.PropertyProducerGroup),
+		Origin:  m.GetProperty(txcheck.OriginProperty),
+		Born:    time.UnixMilli(m.BornTimestamp),
+		Window:  time.Duration(number(primitive.PropertyCheckImmunityTimeInSeconds)) * time.Second,
+		Checks:  number(primitive.PropertyTranscationCheckTimes),
+	}
+}
