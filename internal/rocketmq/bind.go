@@ -20,7 +20,8 @@ func (c *Client) Bind(ctx context.Context, topics []string) error {
 		return errors.Join(errs...)
 	}
 	if c.session == nil {
-		s, err := newSession(&c.options, c.servers.addresses, &checkbacks{c.log, c.options.Check, c.options.OnCheck})
+		checks := &checkbacks{log: c.log, check: c.options.Check, onCheck: c.options.OnCheck}
+		s, err := newSession(&c.options, c.servers.addresses, checks)
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,9 @@ package rocketmq
 
 import (
 	"log/slog"
+	"runtime"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
@@ -16,10 +18,27 @@ type checkbacks struct {
 	log     *slog.Logger
 	check   func(txcheck.Half) txcheck.Answer
 	onCheck func(txcheck.Half, txcheck.Answer)
+
+	running sync.Mutex // held while a question is answered
+	stopped bool
+}
+
+// stop returns when no question is being answered and none will be any more.
+func (c *checkbacks) stop() {
+	c.running.Lock()
+	defer c.running.Unlock()
+	c.stopped = true
 }
 
 // CheckLocalTransaction implements primitive.TransactionListener.
 func (c *checkbacks) CheckLocalTransaction(m *primitive.MessageExt) (state primitive.LocalTransactionState) {
+	c.running.Lock()
+	defer c.running.Unlock()
+	if c.stopped {
+		// Ends the loop of the official client, which nothing else does and which would send the answer through a client that
+		// is being shut down.
+		runtime.Goexit()
+	}
 	// A panic would end the official client's check loop for ever, and silently.
 	defer func() {
 		if p := recover(); p != nil {

@@ -1,6 +1,7 @@
 package rocketmq
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 
@@ -53,12 +54,19 @@ func New(o Options) (*Client, error) {
 // Close ends the session and every connection. What is in flight fails. The official client leaves goroutines behind, one of
 // them for ever: see package leaktest. Make one client for a process.
 func (c *Client) Close() error {
+	var err error
+	if c.session != nil {
+		// The last answer to a check-back leaves right after the checker returned; the official client can be shut down when
+		// it has. A round trip of ours is long enough for that.
+		c.session.checks.stop()
+		ctx, cancel := context.WithTimeout(context.Background(), c.options.DialTimeout)
+		_, _ = c.servers.masters(ctx)
+		cancel()
+		err = c.session.close()
+	}
 	c.brokers.Close()
 	c.servers.pool.Close()
-	if c.session == nil {
-		return nil
-	}
-	return c.session.close()
+	return err
 }
 
 // ClientID is how brokers list this producer in the group, as host@instance; "" before Bind.

@@ -35,6 +35,7 @@ type session struct {
 	instance string // unique
 	selector *probeSelector
 	producer official.TransactionProducer
+	checks   *checkbacks
 }
 
 // How long the official client may take over one step. It keeps these for the whole process.
@@ -54,8 +55,10 @@ var officialClient struct {
 }
 
 // newSession makes a producer of the group; it does not connect.
-func newSession(o *Options, nameServers []string, listener primitive.TransactionListener) (*session, error) {
-	s := &session{log: o.Logger, group: o.Group, instance: o.Instance + "#" + randomHex(4), selector: newProbeSelector()}
+func newSession(o *Options, nameServers []string, checks *checkbacks) (*session, error) {
+	s := &session{
+		log: o.Logger, group: o.Group, instance: o.Instance + "#" + randomHex(4), selector: newProbeSelector(), checks: checks,
+	}
 	options := []producer.Option{
 		producer.WithGroupName(o.Group),
 		producer.WithInstanceName(s.instance),
@@ -71,7 +74,7 @@ func newSession(o *Options, nameServers []string, listener primitive.Transaction
 		rlog.SetLogger(&officialLog{o.Logger})
 		options = append(options, producer.WithRemotingTimeout(sessionDial, sessionRead, sessionWrite))
 	}
-	p, err := producer.NewTransactionProducer(listener, options...)
+	p, err := producer.NewTransactionProducer(checks, options...)
 	if err != nil {
 		return nil, fmt.Errorf("make the producer of group %s: %w", o.Group, err)
 	}

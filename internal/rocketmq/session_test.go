@@ -1,0 +1,176 @@
+package rocketmq
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+	"github.com/stretchr/testify/require"
+
+	"github.com/outbox-relay/outbox-relay/internal/relay"
+	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
+	"github.com/outbox-relay/outbox-relay/txcheck"
+)
+
+// asked collects check-backs.
+type asked struct {
+	mu     sync.Mutex
+	halves []txcheck.Half
+}
+
+func (a *asked) add(h txcheck.Half, _ txcheck.Answer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.halves = append(a.halves, h)
+}
+
+func (a *asked) of(uniqKey string) (txcheck.Half, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, h := range a.halves {
+		if h.UniqKey == uniqKey {
+			return h, true
+		}
+	}
+	return txcheck.Half{}, false
+}
+
+// A half of an earlier life is asked about although the new one has sent nothing: binding the topic is enough.
+func TestCheckBackReachesANewSessionThatSendsNothing(t *testing.T) {
+	t.Parallel()
+	servers := stacktest.Shared(t)
+	topic, group := servers.Topic(t, 1), servers.Group(t)
+	o := Options{NameServers: servers.NameServer(), Group: group, Logger: discard()}
+
+	first, err := New(o)
+	require.NoError(t, err)
+	require.NoError(t, first.Bind(t.Context(), []string{topic}))
+	address, ok := first.Address(first.Queues(topic)[0].Broker)
+	require.True(t, ok)
+	h := relay.Half{
+		Topic: topic, UniqKey: uniqKey(), Born: time.Now(), Window: time.Second, Body: []byte("x"),
+		Properties: []relay.Property{{Name: txcheck.OriginProperty, Value: "an-origin"}},
+	}
+	require.True(t, first.Halves(t.Context(), address, []relay.Half{h})[0].Stored)
+	require.NoError(t, first.Close())
+
+	var seen asked
+	o.OnCheck = seen.add
+	o.Check = func(txcheck.Half) txcheck.Answer { return txcheck.Rollback }
+	second := newClient(t, o)
+	require.NoError(t, second.Bind(t.Context(), []string{topic}))
+	require.NotEqual(t, first.ClientID(), second.ClientID())
+	require.Eventually(t, func() bool { _, ok := seen.of(h.UniqKey); return ok }, soon, 10*time.Millisecond)
+
+	got, _ := seen.of(h.UniqKey)
+	require.Equal(t, topic, got.Topic)
+	require.Equal(t, group, got.Group)
+	require.Equal(t, "an-origin", got.Origin)
+	require.Equal(t, time.Second, got.Window)
+	require.Equal(t, h.Born.UnixMilli(), got.Born.UnixMilli())
+}
+
+// A checker that panics must not end the check loop: the next question is answered.
+func TestCheckerThatPanicsIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	calls := 0
+	b := newBench(t, 1, func(o *Options) {
+		o.Check = func(txcheck.Half) txcheck.Answer {
+			mu.Lock()
+			defer mu.Unlock()
+			calls++
+			panic("checker")
+		}
+	})
+	h := b.half()
+	h.Window = time.Second
+	b.store(h)
+	require.Eventually(t, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return calls > 1
+	}, soon, 10*time.Millisecond)
+}
+
+func TestRollbackAnsweredToACheckBackEndsTheQuestions(t *testing.T) {
+	t.Parallel()
+	var seen asked
+	b := newBench(t, 1, func(o *Options) {
+		o.OnCheck = seen.add
+		o.Check = func(txcheck.Half) txcheck.Answer { return txcheck.Rollback }
+	})
+	h := b.half()
+	h.Window = time.Second
+	b.store(h)
+	require.Eventually(t, func() bool { _, ok := seen.of(h.UniqKey); return ok }, soon, 10*time.Millisecond)
+	b.caughtUp()
+	require.Empty(t, b.keys(0))
+}
+
+func TestBindNamesEveryTopicThatIsMissing(t *testing.T) {
+	t.Parallel()
+	servers := stacktest.Shared(t)
+	good := servers.Topic(t, 1)
+	c := newClient(t, Options{NameServers: servers.NameServer(), Group: servers.Group(t), Logger: discard()})
+	err := c.Bind(t.Context(), []string{good, "no-such-topic-1", "no-such-topic-2"})
+	require.ErrorIs(t, err, ErrTopicMissing)
+	require.NotErrorIs(t, err, ErrUnreachable)
+	require.ErrorContains(t, err, "no-such-topic-1")
+	require.ErrorContains(t, err, "no-such-topic-2")
+	require.NotContains(t, err.Error(), good)
+	require.Empty(t, c.ClientID(), "no session without topics")
+}
+
+func TestBindWithoutNameServerIsTemporary(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{NameServers: "127.0.0.1:1;localhost:2", Group: "g", Logger: discard()})
+	err := c.Bind(t.Context(), []string{"a", "b"})
+	require.ErrorIs(t, err, ErrUnreachable)
+	require.NotErrorIs(t, err, ErrTopicMissing)
+	var topic *TopicError
+	require.ErrorAs(t, err, &topic)
+	require.Equal(t, "a", topic.Topic)
+}
+
+// Host names are refused by the official client unless they are given to it in a form of their own.
+func TestNameServerByHostName(t *testing.T) {
+	t.Parallel()
+	servers := stacktest.Shared(t)
+	topic := servers.Topic(t, 2)
+	_, port, err := net.SplitHostPort(servers.NameServer())
+	require.NoError(t, err)
+	c := newClient(t, Options{NameServers: "http://localhost:" + port, Group: servers.Group(t), Logger: discard()})
+	require.NoError(t, c.Bind(t.Context(), []string{topic}))
+	require.Len(t, c.Queues(topic), 2)
+}
+
+func TestBindHeedsItsContext(t *testing.T) {
+	t.Parallel()
+	servers := stacktest.Shared(t)
+	topic := servers.Topic(t, 1)
+	c := newClient(t, Options{NameServers: servers.NameServer(), Group: servers.Group(t), Logger: discard()})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cause := errors.New("enough")
+	cancel(cause)
+	require.ErrorIs(t, c.Bind(ctx, []string{topic}), cause)
+}
+
+func TestOfficialLogPassesOnNoMessage(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := &officialLog{slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	secret := primitive.NewMessage("t", []byte("secret"))
+	for _, write := range []func(string, map[string]any){log.Debug, log.Info, log.Warning, log.Error, log.Fatal} {
+		write("event of the client", map[string]any{"message": secret, "request": "secret", "topic": "orders", "unknown": "secret"})
+	}
+	require.Contains(t, out.String(), "event of the client")
+	require.Contains(t, out.String(), "topic=orders")
+	require.NotContains(t, out.String(), "secret")
+}
