@@ -23,7 +23,7 @@ type Broker struct {
 // message to disk before it acknowledges it (flushDiskType=SYNC_FLUSH) and
 // creates no topics by itself.
 func StartBroker(ctx context.Context, ns *NameServer, opts Options) (*Broker, error) {
-	container, err := useContainers(ctx, opts)
+	container, err := useContainers(ctx, opts, rocketMQImage(opts))
 	if err != nil {
 		return nil, err
 	}
@@ -100,15 +100,20 @@ func brokerJVM(opts Options) []string {
 	}, opts.JVM...)
 }
 
+// brokerPort leaves room for the ports beside it.
+func (o Options) brokerPort(reserved *portSlot) int {
+	if o.BrokerPort != 0 {
+		return o.BrokerPort
+	}
+	return reserved.first + 2
+}
+
 func nativeBroker(ctx context.Context, ns *NameServer, opts Options) (*Server, error) {
 	run, java, jars, err := newJava(ctx, opts, "broker")
 	if err != nil {
 		return nil, err
 	}
-	port := opts.BrokerPort
-	if port == 0 {
-		port = run.ports.first + 2
-	}
+	port := opts.brokerPort(run.ports)
 	config := merged(brokerConfig(opts), map[string]string{
 		"namesrvAddr":        ns.Addr,
 		"listenPort":         strconv.Itoa(port),

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"time"
+
+	"github.com/testcontainers/testcontainers-go"
 )
 
 // Engine is what the servers run in.
@@ -18,26 +22,73 @@ const (
 	EngineNative Engine = "native"
 )
 
-// useContainers chooses, and reports what is missing for the choice.
-func useContainers(_ context.Context, opts Options) (bool, error) {
-	engine := opts.Engine
+func (o Options) engine() Engine {
+	engine := o.Engine
 	if engine == "" {
 		engine = Engine(os.Getenv("OUTBOX_STACK"))
 	}
-	switch engine {
+	if engine == "" {
+		engine = EngineAuto
+	}
+	return engine
+}
+
+// useContainers chooses for the server of an image. PostgreSQL and RocketMQ need
+// not find each other; name server and broker are of one image and therefore of
+// one kind.
+func useContainers(ctx context.Context, opts Options, image string) (bool, error) {
+	switch engine := opts.engine(); engine {
+	case EngineNative:
+		return false, nil
 	case EngineDocker:
+		if err := haveImage(ctx, opts, image); err != nil {
+			return false, fmt.Errorf("OUTBOX_STACK asks for Docker: %w", err)
+		}
 		return true, nil
-	case EngineNative, EngineAuto, "":
-		return false, checkPrerequisites(opts)
+	case EngineAuto:
+		docker := haveImage(ctx, opts, image)
+		if docker == nil {
+			return true, nil
+		}
+		opts.logger().LogAttrs(ctx, slog.LevelDebug, "not using Docker", slog.Any("error", docker))
+		return false, nil
 	default:
 		return false, fmt.Errorf("OUTBOX_STACK is %q: want auto, docker or native", engine)
 	}
 }
 
-var errNoContainers = errors.New("containers are not there yet")
-
-func containerPostgres(context.Context, Options) (*Server, error)   { return nil, errNoContainers }
-func containerNameServer(context.Context, Options) (*Server, error) { return nil, errNoContainers }
-func containerBroker(context.Context, *NameServer, Options) (*Server, error) {
-	return nil, errNoContainers
+// haveImage is nil if a Docker engine answers and has the image, which is pulled
+// if need be.
+func haveImage(ctx context.Context, opts Options, image string) (err error) {
+	// testcontainers panics where it finds no engine at all.
+	defer func() {
+		if found := recover(); found != nil {
+			err = fmt.Errorf("no Docker engine: %v", found)
+		}
+	}()
+	provider, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(quiet{}))
+	if err != nil {
+		return fmt.Errorf("no Docker engine: %w", err)
+	}
+	defer provider.Close() //nolint:errcheck // Only idle connections.
+	asking, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := provider.Health(asking); err != nil {
+		return fmt.Errorf("the Docker engine does not answer: %w", err)
+	}
+	if _, err := provider.Client().ImageInspect(asking, image); err == nil {
+		return nil
+	}
+	opts.logger().LogAttrs(ctx, slog.LevelInfo, "pulling the image, once", slog.String("image", image))
+	pulling, cancel := context.WithTimeoutCause(ctx, 10*time.Minute, errors.New("it took more than ten minutes"))
+	defer cancel()
+	if err := provider.PullImage(pulling, image); err != nil {
+		return fmt.Errorf("pull %s: %w", image, err)
+	}
+	return nil
 }
+
+// quiet keeps the library's chatter out of the tests' output.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}

@@ -15,7 +15,7 @@ type NameServer struct {
 
 // StartNameServer starts a name server.
 func StartNameServer(ctx context.Context, opts Options) (*NameServer, error) {
-	container, err := useContainers(ctx, opts)
+	container, err := useContainers(ctx, opts, rocketMQImage(opts))
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +38,11 @@ func StartNameServer(ctx context.Context, opts Options) (*NameServer, error) {
 	return &NameServer{Server: server}, nil
 }
 
+// nameServerJVM keeps the name server small and its start short.
+func nameServerJVM() []string {
+	return []string{"-Xms64m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
+}
+
 func nativeNameServer(ctx context.Context, opts Options) (*Server, error) {
 	run, java, jars, err := newJava(ctx, opts, "namesrv")
 	if err != nil {
@@ -50,8 +55,7 @@ func nativeNameServer(ctx context.Context, opts Options) (*Server, error) {
 		_ = run.close()
 		return nil, err
 	}
-	args := javaArgs(jars, run.dir.path, "org.apache.rocketmq.namesrv.NamesrvStartup",
-		"-Xms64m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+	args := javaArgs(jars, run.dir.path, "org.apache.rocketmq.namesrv.NamesrvStartup", nameServerJVM()...)
 	args = append(args, "-c", conf)
 	run.quit = syscall.SIGTERM
 	run.command = func() *exec.Cmd {

@@ -27,7 +27,7 @@ const superuser = "postgres"
 
 // StartPostgres starts an empty PostgreSQL that syncs to disk as in production.
 func StartPostgres(ctx context.Context, opts Options) (*Postgres, error) {
-	container, err := useContainers(ctx, opts)
+	container, err := useContainers(ctx, opts, postgresImage(opts))
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,9 @@ type Servers struct {
 // Start starts them all, in parallel where they do not need each other; if one
 // fails, none is left running.
 func Start(ctx context.Context, opts Options) (*Servers, error) {
+	if err := checkPrerequisites(ctx, opts); err != nil {
+		return nil, err
+	}
 	var s Servers
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
