@@ -164,7 +164,7 @@ func (c *contained) state() (state *container.State, err error) {
 
 // do bounds what the engine does for callers who have no context.
 func (c *contained) do(act func(context.Context) error) error {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Minute, errors.New("Docker took more than a minute"))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Minute, errors.New("waited for Docker for a minute"))
 	defer cancel()
 	return act(ctx)
 }
