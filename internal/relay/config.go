@@ -36,7 +36,7 @@ type Config struct {
 	Retry     Backoff       // for row faults and for paused topics
 
 	// At is called at named points of the flow; tests make a relay stop there. Nil in production.
-	At func(Point)
+	At func(Point) `json:"-"`
 }
 
 // DefaultConfig returns the defaults.

@@ -32,7 +32,7 @@ func Alerts() []AlertKind {
 type gauges struct {
 	mu       sync.Mutex
 	backlog  *Backlog
-	doubts   []int64 // by age, see doubtAges; nil = not told
+	doubts   []int64 // by age, see DoubtAges; nil = not told
 	brokers  map[string]bool
 	paused   map[pausedTopic]Reason // "" = resumed
 	alerts   map[AlertKind]bool
@@ -55,8 +55,8 @@ type gauges struct {
 
 type pausedTopic struct{ broker, topic string }
 
-// doubtAges are the upper ends of the classes of age, and their names. What is older than the last is "older".
-func doubtAges() ([]time.Duration, []string) {
+// DoubtAges are the upper ends of the classes of age by which messages in doubt are counted, and the names of the classes.
+func DoubtAges() ([]time.Duration, []string) {
 	return []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute}, []string{"under_10s", "under_1m", "under_10m", "older"}
 }
 
@@ -90,7 +90,7 @@ func (g *gauges) Backlog(b Backlog) {
 
 // InDoubt tells for how long each message that is in doubt has been.
 func (g *gauges) InDoubt(ages []time.Duration) {
-	bounds, names := doubtAges()
+	bounds, names := DoubtAges()
 	counts := make([]int64, len(names))
 	for _, age := range ages {
 		class := 0
@@ -182,7 +182,7 @@ func (g *gauges) observeOutbox(o metric.Observer) {
 		o.ObserveInt64(g.open, b.OpenCount)
 		o.ObserveFloat64(g.openAge, b.OpenAge.Seconds())
 	}
-	_, names := doubtAges()
+	_, names := DoubtAges()
 	for i, n := range g.doubts {
 		o.ObserveInt64(g.inDoubt, n, label("age", names[i]))
 	}

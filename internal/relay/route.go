@@ -1,6 +1,9 @@
 package relay
 
-import "hash/fnv"
+import (
+	"hash/fnv"
+	"slices"
+)
 
 // routes says, for the length of one read, where each topic's rows can go.
 type routes struct {
@@ -34,6 +37,19 @@ func (r routes) names() []string {
 	names := make([]string, 0, len(r.topics))
 	for name := range r.topics {
 		names = append(names, name)
+	}
+	return names
+}
+
+// brokers lists the brokers that take unordered rows.
+func (r routes) brokers() []string {
+	var names []string
+	for _, t := range r.topics {
+		for _, q := range t.all {
+			if !slices.Contains(names, q.Broker) {
+				names = append(names, q.Broker)
+			}
+		}
 	}
 	return names
 }

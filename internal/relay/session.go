@@ -26,6 +26,7 @@ type session struct {
 	ledger   *ledger
 	resolver *resolver
 	pauses   *pauses
+	throttle *throttle
 	ends     *queueEnds
 	slots    chan struct{} // batches under way
 	batches  sync.WaitGroup
@@ -74,6 +75,7 @@ func (r *Relay) live(ctx context.Context) error {
 
 func (r *Relay) newSession(ctx context.Context) *session {
 	s := &session{Relay: r, id: uuid.New(), intake: newIntake(), pauses: newPauses(r.cfg.Retry), ends: newQueueEnds(r.broker)}
+	s.throttle = newThrottle(r.cfg.BatchRows * r.cfg.InFlight)
 	s.work, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	s.slots = make(chan struct{}, r.cfg.InFlight+1) // one is the reader's
 	s.ledger = &ledger{

@@ -68,6 +68,11 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 	if len(routes.topics) == 0 {
 		return 0, false, nil
 	}
+	room := s.throttle.room(routes.brokers())
+	if room == 0 {
+		return 1, false, nil // look again soon
+	}
+	limit := min(room, s.cfg.BatchRows)
 	if err := r.draw(); err != nil {
 		return 0, false, err
 	}
@@ -78,7 +83,7 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 		return 0, false, nil
 	}
 	rows, err := s.store.ReadFresh(s.work, FreshQuery{
-		After: after, Shards: shards, Topics: routes.names(), Exclude: exclude, Limit: s.cfg.BatchRows, Bytes: s.cfg.BatchBytes,
+		After: after, Shards: shards, Topics: routes.names(), Exclude: exclude, Limit: limit, Bytes: s.cfg.BatchBytes,
 	})
 	if err != nil {
 		return 0, false, err
@@ -90,9 +95,9 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 			r.take(batches, routes, &rows[i])
 		}
 	}
-	seen, more := r.extent(rows)
+	seen, more := r.extent(rows, limit)
 	s.intake.advance(r.watermark.upTo, seen)
-	if err := r.readDue(batches, routes, shards); err != nil {
+	if err := r.readDue(batches, routes, shards, limit); err != nil {
 		return 0, false, err
 	}
 	for _, b := range batches {
@@ -103,12 +108,12 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 }
 
 // extent returns the id up to which a read saw every row, and whether there may be more behind it.
-func (r *reader) extent(rows []Row) (seen int64, more bool) {
+func (r *reader) extent(rows []Row, limit int) (seen int64, more bool) {
 	var bytes int64
 	for i := range rows {
 		bytes += int64(len(rows[i].Payload))
 	}
-	if len(rows) < r.s.cfg.BatchRows && bytes < r.s.cfg.BatchBytes {
+	if len(rows) < limit && bytes < r.s.cfg.BatchBytes {
 		return math.MaxInt64, false
 	}
 	return rows[len(rows)-1].ID, true
@@ -130,7 +135,7 @@ func (r *reader) take(batches map[string]*batch, routes routes, row *Row) {
 }
 
 // readDue takes in the rows whose delay is over.
-func (r *reader) readDue(batches map[string]*batch, routes routes, shards uint64) error {
+func (r *reader) readDue(batches map[string]*batch, routes routes, shards uint64, limit int) error {
 	s := r.s
 	if time.Since(r.lastDue) < dueEvery {
 		return nil
@@ -138,7 +143,7 @@ func (r *reader) readDue(batches map[string]*batch, routes routes, shards uint64
 	r.lastDue = time.Now()
 	s.intake.unstrand()
 	rows, err := s.store.ReadDue(s.work, DueQuery{
-		Shards: shards, Topics: routes.names(), Exclude: s.intake.under(), Limit: s.cfg.BatchRows, Bytes: s.cfg.BatchBytes,
+		Shards: shards, Topics: routes.names(), Exclude: s.intake.under(), Limit: limit, Bytes: s.cfg.BatchBytes,
 	})
 	if err != nil {
 		return err
@@ -160,6 +165,7 @@ func (r *reader) start(ctx context.Context, batches map[string]*batch) error {
 			continue
 		}
 		s.batches.Add(1)
+		s.throttle.add(b.broker, len(b.items))
 		go func() {
 			defer s.batches.Done()
 			defer s.unslot()

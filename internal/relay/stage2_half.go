@@ -10,6 +10,7 @@ import (
 
 // sendHalves builds and sends the batch's halves and keeps the items that are stored. False if nothing is left to decide.
 func (b *batch) sendHalves() bool {
+	defer b.s.throttle.done(b.broker, len(b.items))
 	if !b.build() {
 		return false
 	}
@@ -24,7 +25,7 @@ func (b *batch) sendHalves() bool {
 	answers := b.s.broker.Halves(b.ctx(), b.address, halves)
 	b.s.cfg.at(PointHalf)
 	b.s.metrics.HalfDuration(b.ctx(), time.Since(started))
-	b.judge(answers)
+	b.sort(answers)
 	return len(b.items) > 0
 }
 
@@ -84,54 +85,4 @@ func (b *batch) giveBack(reason Reason) {
 	}
 	items := b.keep(func(*item) bool { return false })
 	b.s.intake.pending(items...)
-}
-
-// judge applies the table of answers to the halves. Once one row of a key did not get through, the rows of the key behind
-// it do not either, whatever their own answer was.
-func (b *batch) judge(answers []HalfAnswer) {
-	var again, off, buried []*item
-	var putOff, dead []Failure
-	i := -1
-	b.keep(func(it *item) bool {
-		i++
-		a := answers[i]
-		if a.Stored {
-			it.stored = StoredHalf{Topic: it.row.Topic, UniqKey: it.half.UniqKey, HalfOffset: a.HalfOffset, LogOffset: a.LogOffset}
-		}
-		verdict, reason := JudgeHalf(a.Answer)
-		b.s.metrics.Half(b.ctx(), reason)
-		if verdict == HalfStored {
-			b.s.resume(b.broker, it.row.Topic)
-			if b.s.intake.mayDecide(it) {
-				return true
-			}
-			again = append(again, it)
-			return false
-		}
-		b.s.pauses.withdraw(b.broker, it.row.Topic)
-		first := b.s.intake.mayDecide(it)
-		b.s.intake.breakLane(it)
-		f := Failure{Row: it.row.ID, Reason: reason, Error: a.describe(), Broker: b.broker}
-		switch {
-		case verdict == HalfUnsafe && first:
-			f.Delay, f.Counted = b.s.cfg.Retry.Wait(int(it.row.Attempts)), true
-			off, putOff = append(off, it), append(putOff, f)
-		case verdict == HalfPause && first:
-			f.Delay = b.s.trouble(b.broker, it.row.Topic, reason, slog.String("answer", f.Error))
-			off, putOff = append(off, it), append(putOff, f)
-		case verdict == HalfDead && first:
-			buried, dead = append(buried, it), append(dead, f)
-		default:
-			if verdict == HalfSlow {
-				b.s.trouble(b.broker, it.row.Topic, reason, slog.String("answer", f.Error))
-			} else if verdict == HalfForget {
-				b.s.trouble(b.broker, "", reason, slog.String("error", f.Error))
-			}
-			again = append(again, it)
-		}
-		return false
-	})
-	b.forget(again)
-	b.putOff(off, putOff)
-	b.bury(buried, dead)
 }

@@ -4,24 +4,28 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/otel/metric/noop"
 	"go.uber.org/goleak"
 
-	"github.com/outbox-relay/outbox-relay/internal/postgres"
 	"github.com/outbox-relay/outbox-relay/internal/relay"
-	"github.com/outbox-relay/outbox-relay/internal/rocketmq"
+	"github.com/outbox-relay/outbox-relay/internal/rocketmq/leaktest"
 	"github.com/outbox-relay/outbox-relay/internal/stack"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 	"github.com/outbox-relay/outbox-relay/migrations"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(stacktest.M{M: m}) }
+func TestMain(m *testing.M) {
+	if victim, ok := os.LookupEnv(victimVariable); ok {
+		os.Exit(runVictim(victim))
+	}
+	goleak.VerifyTestMain(stacktest.M{M: m}, leaktest.Known()...)
+}
 
 const patience = 40 * time.Second
 
@@ -87,39 +91,21 @@ func (w *world) start(change ...func(*relay.Config)) *running {
 func (w *world) startOn(cfg relay.Config, between func(relay.Broker) relay.Broker) *running {
 	w.t.Helper()
 	w.relays++
-	log := slog.New(&testHandler{t: w.t, name: fmt.Sprintf("%s#%d", cfg.Instance, w.relays), warnings: &w.seen})
+	log := slog.New(newTestHandler(w.t, fmt.Sprintf("%s#%d", cfg.Instance, w.relays), &w.seen))
 	ctx, stop := context.WithCancel(context.Background())
-	pool, err := postgres.Open(ctx, postgres.Config{URL: w.url, Instance: cfg.Instance})
+	parts, err := connect(ctx, w.url, w.nameServer, w.group, cfg, log)
 	require.NoError(w.t, err)
-	client, err := rocketmq.New(rocketmq.Options{NameServers: w.nameServer, Group: w.group, Logger: log, SendTimeout: 4 * time.Second})
-	require.NoError(w.t, err)
-	topics := make([]string, len(cfg.Topics))
-	for i, topic := range cfg.Topics {
-		topics[i] = topic.Name
-	}
-	require.Eventually(w.t, func() bool { return client.Bind(ctx, topics) == nil }, patience, 50*time.Millisecond)
-	var broker relay.Broker = client
+	var broker relay.Broker = parts.client
 	if between != nil {
-		broker = between(client)
+		broker = between(parts.client)
 	}
-	metrics, err := relay.NewMetrics(noop.Meter{})
-	require.NoError(w.t, err)
-	r, err := relay.New(cfg, relay.Options{
-		Store: postgres.New(pool, "public"), Broker: broker, Log: log, Metrics: metrics, Progress: func() {},
-	})
+	r, err := parts.relay(cfg, broker, log)
 	require.NoError(w.t, err)
 	run := &running{w: w, Relay: r, stop: stop, done: make(chan error, 1)}
-	routes := make(chan struct{})
-	go func() {
-		defer close(routes)
-		_ = client.Run(ctx)
-	}()
 	go func() {
 		err := r.Run(ctx)
 		stop()
-		<-routes
-		_ = client.Close()
-		pool.Close()
+		parts.close()
 		run.done <- err
 	}()
 	w.t.Cleanup(run.end)
