@@ -1,0 +1,36 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/outbox-relay/outbox-relay/internal/app"
+	"github.com/outbox-relay/outbox-relay/internal/config"
+	"github.com/outbox-relay/outbox-relay/internal/telemetry"
+)
+
+func newRun() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Publish rows until stopped",
+		Long: `Publish rows until stopped. A database or broker that is away is waited for; a schema that is not installed and a topic
+that does not exist end it. Logs go to standard error.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := settings(cmd, config.NeedAll)
+			if err != nil {
+				return err
+			}
+			log := telemetry.NewLogger(cmd.ErrOrStderr(), cfg.Log.Level, cfg.Log.Format)
+			if err := app.Run(cmd.Context(), cfg, app.Process{Version: readVersion().Name, Log: log}); err != nil {
+				log.ErrorContext(cmd.Context(), "stopped", slog.String("error", err.Error()))
+				return failure{error: err, logged: true}
+			}
+			log.InfoContext(cmd.Context(), "stopped")
+			return nil
+		},
+	}
+	withSettings(cmd.Flags())
+	return cmd
+}

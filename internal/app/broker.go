@@ -1,0 +1,62 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+
+	"github.com/outbox-relay/outbox-relay/internal/relay"
+	"github.com/outbox-relay/outbox-relay/internal/rocketmq"
+	"github.com/outbox-relay/outbox-relay/internal/telemetry"
+	"github.com/outbox-relay/outbox-relay/txcheck"
+)
+
+// reachBroker makes the client, with the checker that answers about half messages, and waits until every topic is bound. A
+// topic that does not exist or may not be written is a mistake.
+func (a *app) reachBroker(ctx context.Context) error {
+	checker, err := txcheck.New(txcheck.Options{Origin: a.origin, Window: a.cfg.Window, OnForeign: a.foreign})
+	if err != nil {
+		return err
+	}
+	client, err := rocketmq.New(rocketmq.Options{
+		NameServers: strings.Join(a.cfg.NameServers, ";"),
+		Group:       a.cfg.Group,
+		Instance:    a.cfg.Instance,
+		Connections: a.cfg.Connections,
+		SendTimeout: a.cfg.SendTimeout,
+		Check:       checker.Check,
+		OnCheck: func(_ txcheck.Half, answer txcheck.Answer) {
+			a.metrics.CheckBack(context.WithoutCancel(ctx), answer)
+		},
+		Logger: telemetry.Component(a.log, "rocketmq"),
+	})
+	if err != nil {
+		return err
+	}
+	a.closers.add("broker client", func(context.Context) error { return client.Close() })
+	a.client = client
+	return a.await(ctx, conditionTopics, func(ctx context.Context) error {
+		err := client.Bind(ctx, topicNames(a.topics()))
+		if errors.Is(err, rocketmq.ErrTopicMissing) || errors.Is(err, rocketmq.ErrNotWritable) {
+			return mistake(err)
+		}
+		return err
+	})
+}
+
+// foreign says, once for each origin, that another outbox or program is asked about in our group.
+func (a *app) foreign(h txcheck.Half) {
+	a.metrics.Alert(relay.AlertForeign, true)
+	a.log.Warn("the producer group is shared with another outbox or program: brokers ask each about the other's half messages",
+		slog.String("group", h.Group), slog.String("origin", h.Origin), slog.String("topic", h.Topic),
+		slog.String("uniq_key", h.UniqKey), slog.Bool("alert", true))
+}
+
+func topicNames(topics []relay.Topic) []string {
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.Name
+	}
+	return names
+}

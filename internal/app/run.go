@@ -1,0 +1,164 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/bits"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/outbox-relay/outbox-relay/internal/config"
+	"github.com/outbox-relay/outbox-relay/internal/postgres"
+	"github.com/outbox-relay/outbox-relay/internal/relay"
+	"github.com/outbox-relay/outbox-relay/internal/rocketmq"
+	"github.com/outbox-relay/outbox-relay/internal/telemetry"
+)
+
+// What must hold before the relay is ready.
+const (
+	conditionDatabase = "database" // reached, with the right schema
+	conditionTopics   = "topics"   // all bound
+	conditionSession  = "session"  // registered in the lease table, and the producer group with the brokers
+)
+
+// teardown bounds the closing of what is left once the flow has stopped: it is only telemetry and connections.
+const teardown = 5 * time.Second
+
+// Process is what Run needs beside the settings.
+type Process struct {
+	Version string
+	Log     *slog.Logger
+	// Serving, if not nil, is called with the address of /metrics, /healthz and /readyz once they are served.
+	Serving func(address string)
+}
+
+// app is one run of the relay.
+type app struct {
+	cfg        *config.Config
+	version    string
+	log        *slog.Logger
+	serving    func(string)
+	progress   *telemetry.Progress
+	conditions *telemetry.Conditions
+	closers    closers
+
+	telemetry *telemetry.Telemetry
+	metrics   *relay.Metrics
+	pool      *pgxpool.Pool
+	store     *postgres.Store
+	origin    string
+	client    *rocketmq.Client
+}
+
+// Run relays until ctx is done, and then returns nil if everything under way was finished within shutdown.grace. It returns
+// earlier only for what waiting does not mend.
+func Run(ctx context.Context, cfg *config.Config, p Process) error {
+	a := &app{
+		cfg: cfg, version: p.Version, log: telemetry.Component(p.Log, "app"), serving: p.Serving,
+		progress:   telemetry.NewProgress(time.Now),
+		conditions: telemetry.NewConditions(conditionDatabase, conditionTopics, conditionSession),
+	}
+	a.closers.log = a.log
+	a.log.InfoContext(ctx, "starting", slog.String("version", p.Version), slog.String("instance", cfg.Instance),
+		slog.String("database", cfg.Database.URL.String()), slog.String("schema", cfg.Database.Schema),
+		slog.Any("nameservers", cfg.NameServers), slog.String("group", cfg.Group), slog.Any("topics", topicNames(a.topics())))
+	for _, warning := range cfg.Warnings() {
+		a.log.WarnContext(ctx, "setting", slog.String("warning", warning))
+	}
+	err := a.run(ctx)
+	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+		err = nil // Stopped before it had begun.
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), teardown)
+	defer cancel()
+	if closeErr := a.closers.close(last); closeErr != nil {
+		a.log.WarnContext(ctx, "not everything was closed in good order", slog.String("error", closeErr.Error()))
+	}
+	return err
+}
+
+// run starts the parts, each of which needs those before it.
+func (a *app) run(ctx context.Context) error {
+	for _, start := range []func(context.Context) error{a.startTelemetry, a.serve, a.reachDatabase, a.reachBroker, a.flow} {
+		if err := start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) startTelemetry(ctx context.Context) (err error) {
+	a.telemetry, err = telemetry.New(ctx, telemetry.Options{
+		Version: a.version, Instance: a.cfg.Instance, Log: telemetry.Component(a.log, "telemetry"),
+	})
+	if err != nil {
+		return err
+	}
+	a.closers.add("telemetry", a.telemetry.Shutdown)
+	a.metrics, err = relay.NewMetrics(a.telemetry.Meter())
+	return err
+}
+
+// serve comes before anything is waited for: what waits must be seen to be alive.
+func (a *app) serve(ctx context.Context) error {
+	address := ""
+	if a.cfg.HTTP.Listen != "" {
+		handler := telemetry.Handler(a.telemetry.Metrics(), a.progress, a.conditions)
+		server, err := telemetry.Listen(ctx, a.cfg.HTTP.Listen, handler, a.log)
+		if err != nil {
+			return err
+		}
+		a.closers.add("metrics and health", server.Stop)
+		address = server.Addr()
+		a.log.InfoContext(ctx, "serving metrics and health", slog.String("address", address))
+	}
+	if a.serving != nil {
+		a.serving(address)
+	}
+	return nil
+}
+
+// flow runs the relay until ctx is done, and then for as long as it needs to finish what is under way: at most
+// shutdown.grace.
+func (a *app) flow(ctx context.Context) error {
+	r, err := relay.New(a.relayConfig(), relay.Options{
+		Store: a.store, Broker: a.client, Log: telemetry.Component(a.log, "relay"), Metrics: a.metrics, Progress: a.progress.Tick,
+	})
+	if err != nil {
+		return err
+	}
+	a.metrics.Watch(r.LeaseAge, func() int {
+		if state := r.State(); state != nil {
+			return bits.OnesCount64(state.Shards)
+		}
+		return 0
+	})
+	// The routes must stay fresh until the relay has finished, which is after ctx is done.
+	after, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	g, parts := errgroup.WithContext(after)
+	g.Go(func() error { return a.client.Run(parts) })
+	g.Go(func() error { return a.watch(parts, r) })
+	g.Go(func() error {
+		defer cancel()
+		return r.Run(ctx)
+	})
+	done := make(chan error, 1)
+	go func() { done <- g.Wait() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	a.log.InfoContext(ctx, "stopping", slog.Duration("grace", a.cfg.Shutdown.Grace))
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(a.cfg.Shutdown.Grace):
+		return fmt.Errorf("finish what is under way within shutdown.grace (%s): %w; the next relay finishes it", a.cfg.Shutdown.Grace, context.DeadlineExceeded)
+	}
+}

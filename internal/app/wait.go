@@ -1,0 +1,63 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/outbox-relay/outbox-relay/internal/relay"
+)
+
+// errMistake marks an error that waiting does not mend.
+var errMistake = errors.New("waiting does not mend it")
+
+// mistake marks err. The mark does not show in its text.
+func mistake(err error) error { return mistaken{err} }
+
+type mistaken struct{ error }
+
+func (m mistaken) Unwrap() error        { return m.error }
+func (m mistaken) Is(target error) bool { return target == errMistake }
+
+// await tries until it succeeds, ctx is done, or a mistake comes to light. Until then the condition does not hold, and each
+// new reason is logged once.
+func (a *app) await(ctx context.Context, condition string, try func(context.Context) error) error {
+	wait := relay.Backoff{Initial: 100 * time.Millisecond, Factor: 1.6, Jitter: 0.2, Max: 5 * time.Second}
+	for failures := 0; ; failures++ {
+		a.progress.Tick()
+		err := try(ctx)
+		if err == nil {
+			a.set(ctx, condition, "")
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if errors.Is(err, errMistake) {
+			return err
+		}
+		a.set(ctx, condition, err.Error())
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(wait.Wait(failures)):
+		}
+	}
+}
+
+// set says whether a condition of readiness holds, reason "" if it does, and logs what is news.
+func (a *app) set(ctx context.Context, condition, reason string) {
+	wasReady := a.conditions.Ready()
+	if !a.conditions.Set(condition, reason) {
+		return
+	}
+	if reason != "" {
+		a.log.WarnContext(ctx, "waiting", slog.String("for", condition), slog.String("reason", reason))
+	} else {
+		a.log.InfoContext(ctx, "reached", slog.String("condition", condition))
+	}
+	if ready := a.conditions.Ready(); ready != wasReady {
+		a.log.InfoContext(ctx, "readiness changed", slog.Bool("ready", ready))
+	}
+}

@@ -1,0 +1,65 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/outbox-relay/outbox-relay/internal/relay"
+)
+
+// watchEvery is how often readiness and the state of the brokers are looked at.
+const watchEvery = time.Second
+
+// heartbeat is when the official client has sent its first heartbeat, which registers the producer group: one second after
+// its start, and a little for the way.
+const heartbeat = 1500 * time.Millisecond
+
+// watch keeps the conditions of readiness and the gauges of the brokers true until ctx is done.
+func (a *app) watch(ctx context.Context, r *relay.Relay) error {
+	registered := time.Now().Add(heartbeat)
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		a.watchSession(ctx, r, time.Now().After(registered))
+		a.watchBrokers()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// watchSession: a session proves that the database answers, because its lease is renewed; without one the database is
+// asked.
+func (a *app) watchSession(ctx context.Context, r *relay.Relay, registered bool) {
+	switch {
+	case r.State() != nil && registered:
+		a.set(ctx, conditionDatabase, "")
+		a.set(ctx, conditionSession, "")
+		return
+	case r.State() != nil:
+		a.set(ctx, conditionSession, "the brokers have had no heartbeat yet")
+		return
+	}
+	ping, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	reason := ""
+	if err := a.store.Ping(ping); err != nil {
+		if ctx.Err() != nil {
+			return
+		}
+		reason = err.Error()
+	}
+	a.set(ctx, conditionDatabase, reason)
+	a.set(ctx, conditionSession, "no lease")
+}
+
+func (a *app) watchBrokers() {
+	for _, topic := range a.cfg.Topics {
+		for _, queue := range a.client.Routed(topic.Name) {
+			_, up := a.client.Address(queue.Broker)
+			a.metrics.Broker(queue.Broker, up)
+		}
+	}
+}
