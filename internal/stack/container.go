@@ -64,7 +64,12 @@ func publish(hostPorts map[int]int) testcontainers.CustomizeRequestOption {
 	}
 }
 
-func (c *contained) start(ctx context.Context) error { return c.container.Start(ctx) }
+func (c *contained) start(ctx context.Context) error {
+	if c.pid() != 0 {
+		return errRunning
+	}
+	return c.container.Start(ctx)
+}
 
 func (c *contained) stop(ctx context.Context) error {
 	patience := 40 * time.Second

@@ -120,6 +120,7 @@ func TestBrokerKeepsItsTopicsAndPort(t *testing.T) {
 	require.Contains(t, string(config), "transactionTimeOut=1000\n")
 	require.Contains(t, string(config), "flushDiskType=SYNC_FLUSH\n")
 
+	require.ErrorIs(t, b.Start(t.Context()), errRunning)
 	before := b.PID()
 	require.NoError(t, b.Kill())
 	require.False(t, alive(before))

@@ -26,7 +26,7 @@ var _ runner = (*native)(nil)
 
 func (n *native) start(context.Context) error {
 	if n.proc != nil && !n.proc.ended() {
-		return errors.New("it is running already")
+		return errRunning
 	}
 	proc, err := startProcess(n.command(), n.logPath)
 	if err != nil {

@@ -26,6 +26,8 @@ type runner interface {
 	close() error
 }
 
+var errRunning = errors.New("it is running already")
+
 // Server is what PostgreSQL, the name server and the broker have in common. Its
 // methods may be called from several goroutines, one after the other.
 type Server struct {
@@ -42,7 +44,7 @@ type Server struct {
 
 // startTimeout is generous for a loaded machine: natively PostgreSQL takes about
 // one second, a name server two, a broker six.
-const startTimeout = 2 * time.Minute
+const startTimeout = 3 * time.Minute
 
 // Start starts a server that was stopped or killed, on the same data and port,
 // and returns when it does its work.
