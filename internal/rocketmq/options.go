@@ -82,11 +82,5 @@ func (o *Options) setDefaults() error {
 }
 
 func (o *Options) remoting() remoting.Options {
-	r := remoting.Options{
-		Connections: o.Connections, Serialization: remoting.Binary, Dial: o.Dial, DialTimeout: o.DialTimeout,
-	}
-	if o.JSON {
-		r.Serialization = remoting.JSON
-	}
-	return r
+	return remoting.Options{Connections: o.Connections, JSON: o.JSON, Dial: o.Dial, DialTimeout: o.DialTimeout}
 }

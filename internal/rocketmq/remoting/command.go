@@ -43,10 +43,10 @@ func (c *Command) Decode(frame []byte) error {
 	if rest := frame[markSize+n:]; len(rest) > 0 {
 		c.Body = rest
 	}
-	switch s := Serialization(mark >> 24); s {
-	case Binary:
+	switch s := mark >> 24; s {
+	case serializedBinary:
 		return c.decodeBinary(header)
-	case JSON:
+	case serializedJSON:
 		return c.decodeJSON(header)
 	default:
 		return fmt.Errorf("%w: serialization %d", ErrMalformed, s)

@@ -59,7 +59,7 @@ func (c *Conn) submit(b *Batch) bool {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err == nil && len(c.open) == 0 && now.Sub(c.lastUse) > c.options.IdleTimeout {
+	if c.nc != nil && len(c.open) == 0 && now.Sub(c.lastUse) > c.options.IdleTimeout {
 		c.failLocked(errIdle)
 	}
 	if c.err != nil || c.retired {
@@ -73,7 +73,7 @@ func (c *Conn) submit(b *Batch) bool {
 	b.first = c.next
 	c.next += int32(len(b.frames))
 	for i, f := range b.frames {
-		patchOpaque(b.enc.Serialization, b.enc.buf, f.opaque, b.first+int32(i))
+		patchOpaque(b.enc.JSON, b.enc.buf, f.opaque, b.first+int32(i))
 	}
 	if !b.oneway {
 		b.open = len(b.frames)

@@ -6,9 +6,8 @@ import (
 )
 
 // An Encoder appends frames to a buffer that it keeps for reuse. Between Begin and End it takes the ext fields of one frame.
-// The zero Encoder writes binary headers.
 type Encoder struct {
-	Serialization Serialization
+	JSON bool // write headers as JSON instead of binary
 
 	buf    []byte
 	frame  int // where the current frame starts
@@ -25,8 +24,8 @@ func (e *Encoder) Reset() { e.buf = e.buf[:0] }
 // Begin starts a frame. Opaque connects an answer with its request.
 func (e *Encoder) Begin(code int, flag, opaque int32, remark string) {
 	e.frame, e.fields = len(e.buf), 0
-	e.buf = append(e.buf, 0, 0, 0, 0, byte(e.Serialization), 0, 0, 0)
-	if e.Serialization == JSON {
+	e.buf = append(e.buf, 0, 0, 0, 0, 0, 0, 0, 0)
+	if e.JSON {
 		e.beginJSON(code, flag, opaque, remark)
 		return
 	}
@@ -51,7 +50,7 @@ func (e *Encoder) name(name string, n int) {
 
 // String adds an ext field. Names are at most 32,767 bytes long.
 func (e *Encoder) String(name, value string) {
-	if e.Serialization == JSON {
+	if e.JSON {
 		e.jsonField(name, value)
 		return
 	}
@@ -61,7 +60,7 @@ func (e *Encoder) String(name, value string) {
 
 // Text adds an ext field whose value is built in a byte slice.
 func (e *Encoder) Text(name string, value []byte) {
-	if e.Serialization == JSON {
+	if e.JSON {
 		e.jsonField(name, string(value))
 		return
 	}
@@ -82,10 +81,14 @@ func (e *Encoder) Bool(name string, value bool) {
 
 // End completes the frame. A frame over [MaxFrame] is taken back and reported as [ErrTooLarge].
 func (e *Encoder) End(body []byte) error {
-	if e.Serialization == JSON {
+	if e.JSON {
 		e.endJSON()
 	} else {
 		binary.BigEndian.PutUint32(e.buf[e.ext:], uint32(len(e.buf)-e.ext-4))
+	}
+	serialization := uint32(serializedBinary)
+	if e.JSON {
+		serialization = serializedJSON
 	}
 	header := len(e.buf) - e.frame - lengthSize - markSize
 	total := len(e.buf) - e.frame + len(body)
@@ -94,22 +97,22 @@ func (e *Encoder) End(body []byte) error {
 		return ErrTooLarge
 	}
 	binary.BigEndian.PutUint32(e.buf[e.frame:], uint32(total-lengthSize))
-	binary.BigEndian.PutUint32(e.buf[e.frame+lengthSize:], uint32(e.Serialization)<<24|uint32(header))
+	binary.BigEndian.PutUint32(e.buf[e.frame+lengthSize:], serialization<<24|uint32(header))
 	e.buf = append(e.buf, body...)
 	return nil
 }
 
 // opaqueAt returns where the current frame's opaque is in the buffer.
 func (e *Encoder) opaqueAt() int {
-	if e.Serialization == JSON {
+	if e.JSON {
 		return e.ext
 	}
 	return e.frame + binaryOpaque
 }
 
 // patchOpaque writes the opaque of a frame that was begun with opaque 0.
-func patchOpaque(s Serialization, buf []byte, at int, opaque int32) {
-	if s == JSON {
+func patchOpaque(json bool, buf []byte, at int, opaque int32) {
+	if json {
 		patchOpaqueJSON(buf[at:], opaque)
 		return
 	}

@@ -29,13 +29,10 @@ const (
 	binaryFixed  = 2 + 1 + 2 + 4 + 4                 // bytes of a binary header before the remark
 )
 
-// Serialization is how headers are written.
-type Serialization byte
-
-// The serializations. A peer answers in the one it was asked in.
+// How a header is written. A peer answers in the serialization it was asked in.
 const (
-	JSON   Serialization = 0
-	Binary Serialization = 1
+	serializedJSON   = 0
+	serializedBinary = 1
 )
 
 // What we call ourselves in a header: client-go's language and version, which every 4.x and 5.x peer knows.

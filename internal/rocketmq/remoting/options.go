@@ -14,8 +14,8 @@ type Dialer func(ctx context.Context, address string) (net.Conn, error)
 type Options struct {
 	// Connections per address, 1 to 16. Default 1.
 	Connections int
-	// Serialization of requests. JSON is for peers that want it.
-	Serialization Serialization
+	// JSON writes the headers of requests as JSON, for peers that want it. Default: the binary serialization.
+	JSON bool
 	// Dial makes connections. Default: TCP with keepalive.
 	Dial Dialer
 	// DialTimeout bounds Dial. Default 1 s.

@@ -42,7 +42,7 @@ func NewPool(o Options) (*Pool, error) {
 // Done is called exactly once for each request, from any goroutine, perhaps before Submit returns; it must not block.
 func (p *Pool) Batch(n int, timeout time.Duration, done func(i int, r Reply)) *Batch {
 	b := &Batch{timeout: timeout, done: done, frames: make([]frameMark, 0, n), finished: make(chan struct{})}
-	b.enc.Serialization = p.options.Serialization
+	b.enc.JSON = p.options.JSON
 	if buf, ok := p.buffers.Get().(*[]byte); ok {
 		b.enc.buf = *buf
 	}
