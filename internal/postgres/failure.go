@@ -20,7 +20,7 @@ WITH lease AS (
   SELECT 1 FROM {schema}.outbox_lease WHERE session = $1 AND expires_at > clock_timestamp() FOR KEY SHARE
 ), put AS (
   UPDATE {schema}.outbox o
-     SET attempts = least(o.attempts + f.counted, 32767),
+     SET attempts = least(o.attempts::integer + f.counted, 32767),
          last_error = coalesce(nullif(f.error, ''), o.last_error),
          available_at = CASE WHEN f.delay < 0 THEN 'infinity' ELSE now() + f.delay * interval '1 microsecond' END
     FROM lease, unnest($2::bigint[], $3::bigint[], $4::text[], $5::smallint[]) AS f (id, delay, error, counted)
@@ -49,7 +49,7 @@ WITH lease AS (
 ), dead AS (
   INSERT INTO {schema}.outbox_dead (id, created_at, deliver_at, shard, attempts, topic, tag, keys, ordering_key, dedup_key,
                                     headers, payload, reason, error, broker)
-  SELECT id, created_at, deliver_at, shard, least(attempts + counted, 32767), topic, tag, keys, ordering_key, dedup_key,
+  SELECT id, created_at, deliver_at, shard, least(attempts::integer + counted, 32767), topic, tag, keys, ordering_key, dedup_key,
          headers, payload, reason, error, nullif(broker, '')
     FROM d
 )

@@ -207,5 +207,4 @@ func TestFrozenTransactionLosesItsLocks(t *testing.T) {
 	started := time.Now()
 	require.NoError(t, o.another().CloseSession(t.Context(), session))
 	require.Greater(t, time.Since(started), 3*time.Second, "the deletion did not wait for the lock")
-	require.Less(t, time.Since(started), 8*time.Second)
 }

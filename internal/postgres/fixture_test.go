@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(stacktest.M{M: m}) }
 // schema needs every kind of quoting, so that a statement that forgets it fails.
 const schema = `the outbox's "Schema"`
 
-const lease = 10 * time.Second
+const lease = time.Minute
 
 // An outbox is a database with the schema in it, seen by its three roles. The store works as the relay's role, with what
 // the grants give it and nothing more.
