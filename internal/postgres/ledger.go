@@ -12,16 +12,17 @@ import (
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 )
 
-// First the entries move: only if every one of them is still open, and nothing was struck.
+// First the entries move: only if every one of them is still open, and nothing was struck. "closed_at IS NULL" would say the
+// same, but would let the planner read all of outbox_attempt_open and what vacuum has not yet taken from it.
 const sqlSettleAll = `
 UPDATE {schema}.outbox_attempt SET closed_at = now(), closed_by = $2
- WHERE id = $1 AND closed_at IS NULL AND open IS NULL AND struck IS NULL`
+ WHERE id = $1 AND num_nulls(closed_at, open, struck) = 3`
 
 // Then, in a later statement of the same transaction, the rows go. The condition holds exactly if every entry is settled, so
 // it does no harm where someone else has settled them.
 const sqlDeleteAll = `
 DELETE FROM {schema}.outbox WHERE id = ANY (
-  (SELECT ids FROM {schema}.outbox_attempt WHERE id = $1 AND closed_at IS NOT NULL AND struck IS NULL)::bigint[])`
+  (SELECT ids FROM {schema}.outbox_attempt WHERE id = $1 AND num_nonnulls(closed_at) = 1 AND struck IS NULL)::bigint[])`
 
 // The lease is locked before anything else and to the end of the transaction: a session that was declared dead writes
 // nothing, and one that is being declared dead is not gone before this is committed. The count is of one statement with
