@@ -7,6 +7,10 @@ import (
 	"github.com/outbox-relay/outbox-relay/examples/orders/internal/audit"
 )
 
+// decisionTime is how long a commit can be in doubt with the relay's default settings: its window, 10 s, less what had passed
+// of it at the kill.
+const decisionTime = 8 * time.Second
+
 // report prints the table.
 func (p *play) report(v audit.Verdict) {
 	line := func(name string, n int, must string) {
@@ -51,8 +55,13 @@ func (p *play) reportLatency() {
 		return
 	}
 	row("without the kill", p.audit.Latency(p.warmUp, p.outage))
+	outage := p.outage.To.Sub(p.outage.From)
 	p.out.printf("  (without those on the way at any time from the kill until %.1f s later,\n"+
-		"  when all that was there at the restart had been sent)\n", p.outage.To.Sub(p.outage.From).Seconds())
+		"  when all that was there at the restart had been sent)\n", outage.Seconds())
+	if outage > p.settings.down+decisionTime {
+		p.out.printf("  The kill cut off commits whose answer was still to come. Whether they took effect is certain only\n" +
+			"  when the broker can accept them no longer; until then they hold up the orders of their customers.\n")
+	}
 }
 
 func ms(d time.Duration) string {
