@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -17,7 +16,7 @@ import (
 
 const soon = 15 * time.Second // a deadline for what takes milliseconds
 
-func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // bench is a client of the shared broker with a topic of its own.
 type bench struct {
@@ -80,7 +79,7 @@ func (b *bench) store(h relay.Half) relay.StoredHalf {
 	return relay.StoredHalf{Topic: h.Topic, UniqKey: h.UniqKey, HalfOffset: a.HalfOffset, LogOffset: a.LogOffset}
 }
 
-// end commits one half and returns the answer.
+// commit commits one half and returns the answer.
 func (b *bench) commit(h relay.StoredHalf) relay.Answer {
 	b.t.Helper()
 	answers := make(chan relay.Answer, 1)

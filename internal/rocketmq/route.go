@@ -150,9 +150,9 @@ func (r *routes) report(topic string, err error) {
 	before := r.trouble[topic]
 	r.trouble[topic] = now
 	r.mu.Unlock()
-	switch {
-	case now == before:
-	case now == "":
+	switch now {
+	case before:
+	case "":
 		r.log.Info("topic is routed again", slog.String("topic", topic))
 	default:
 		r.log.Warn("topic cannot be routed", slog.String("topic", topic), slog.String("error", now))
