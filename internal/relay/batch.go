@@ -32,6 +32,7 @@ type item struct {
 
 	lane    *lane // nil if unordered or no longer under way; touched by the reader before the batch starts, then by the batch
 	waiting bool  // for its turn to be committed; guarded by the intake's lock
+	cut     bool  // it or an earlier item of its lane did not get through; guarded by the intake's lock
 
 	verdict CommitVerdict // 0 = not answered
 	reason  Reason

@@ -15,6 +15,8 @@ var ErrBinding = errors.New("topic cannot be bound")
 // begin reads the origin and binds the topics: what holds for a topic is written once, by the first relay, and is right
 // wherever another relay's file differs. Once done it does nothing.
 func (r *Relay) begin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Lease)
+	defer cancel()
 	if r.origin == "" {
 		origin, err := r.store.Origin(ctx)
 		if err != nil {
@@ -52,6 +54,9 @@ func (r *Relay) bind(ctx context.Context, want Topic) (Topic, error) {
 	}
 	if topic.Type != want.Type {
 		return Topic{}, fmt.Errorf("%w: %s is of type %q in outbox_topic and %q in the settings", ErrBinding, want.Name, topic.Type, want.Type)
+	}
+	if len(topic.Queues) == 0 {
+		return Topic{}, fmt.Errorf("%w: %s has no queues in outbox_topic; ordering keys are hashed over that list", ErrBinding, want.Name)
 	}
 	if topic.OnDead != want.OnDead || topic.Delivery != want.Delivery {
 		r.log.Warn("the settings of a topic differ from outbox_topic, which is right", slog.String("topic", topic.Name),

@@ -2,22 +2,38 @@ package relay
 
 // Blocked keys. A message in doubt, backing off or dead blocks its key, and only its key.
 
+// A block says why a key must wait. It is lifted when nothing is left of it.
+type block struct {
+	doubts int   // entries in doubt
+	row    int64 // the row that backs off or is dead, also while it is under way again; 0 = none
+	dead   bool
+	behind int64 // lowest id of the key that was left behind, 0 = none
+}
+
+// holds reports whether a pending row of the key must wait. One before the row that backs off or is dead need not, and that
+// row itself need not when it is fresh again.
+func (b *block) holds(id int64) bool { return b.doubts > 0 || id > b.row }
+
 // doubt blocks the key of an entry in doubt and keeps its row from being read.
 func (in *intake) doubt(key Key, row int64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.inFlight[row] = struct{}{}
-	if key != (Key{}) {
-		in.block(key).doubts++
-	}
+	in.addDoubt(key, row)
 }
 
 // doubtItem does the same for an item under way, and takes it out of its lane.
 func (in *intake) doubtItem(it *item) {
-	in.doubt(it.row.Key(), it.row.ID)
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	in.addDoubt(it.row.Key(), it.row.ID)
 	in.leaveLane(it)
+}
+
+func (in *intake) addDoubt(key Key, row int64) {
+	in.inFlight[row] = struct{}{}
+	if key != (Key{}) {
+		in.block(key).doubts++
+	}
 }
 
 // resolved lifts the doubt about one entry. Its row is gone, or pending again.
@@ -26,12 +42,14 @@ func (in *intake) resolved(key Key, row int64, again bool) {
 	defer in.mu.Unlock()
 	in.later = append(in.later, func() {
 		delete(in.inFlight, row)
-		if again {
-			in.revisit(row)
-		}
 		if b := in.blocks[key]; b != nil {
 			b.doubts--
 			in.lift(key, b)
+		}
+		if again {
+			in.revisit(row)
+		} else {
+			in.unhold(key, row)
 		}
 	})
 }
@@ -44,36 +62,37 @@ func (in *intake) hold(key Key, row int64, dead bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	b := in.block(key)
-	if b.row == 0 || row < b.row {
+	if b.row == 0 || row <= b.row {
 		b.row, b.dead = row, dead
 	}
 }
 
-// deadRows returns the rows that block a key from the dead letters.
-func (in *intake) deadRows() []int64 {
+// unhold frees a key from a row that has left the outbox. It is called when a read begins, with the lock held.
+func (in *intake) unhold(key Key, row int64) {
+	if b := in.blocks[key]; b != nil && b.row == row {
+		b.row, b.dead = 0, false
+		in.lift(key, b)
+	}
+}
+
+// holding returns the rows that block a key because they back off or are dead.
+func (in *intake) holding() map[int64]Key {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	var rows []int64
-	for _, b := range in.blocks {
-		if b.dead {
-			rows = append(rows, b.row)
+	rows := make(map[int64]Key)
+	for key, b := range in.blocks {
+		if b.row != 0 {
+			rows[b.row] = key
 		}
 	}
 	return rows
 }
 
-// discarded frees the keys of dead rows that are nowhere any more.
-func (in *intake) discarded(there func(row int64) bool) {
+// vanished frees the key of a row that is neither in the outbox nor dead any more: an operator has removed it.
+func (in *intake) vanished(key Key, row int64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for key, b := range in.blocks {
-		if b.dead && !there(b.row) {
-			in.later = append(in.later, func() {
-				b.row, b.dead = 0, false
-				in.lift(key, b)
-			})
-		}
-	}
+	in.later = append(in.later, func() { in.unhold(key, row) })
 }
 
 func (in *intake) block(key Key) *block {
@@ -89,6 +108,6 @@ func (in *intake) block(key Key) *block {
 func (in *intake) lift(key Key, b *block) {
 	if b.doubts == 0 && b.row == 0 && in.blocks[key] == b {
 		delete(in.blocks, key)
-		in.revisit(b.behind)
+		in.free(key, b.behind)
 	}
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 )
@@ -15,14 +16,14 @@ func (r *Relay) carry(c Closing) {
 }
 
 // sayCarried writes what was carried. The old session's lease is gone by now, so nothing of it can still be on its way.
-func (s *session) sayCarried() error {
+func (s *session) sayCarried(ctx context.Context) error {
 	s.carriedMu.Lock()
 	carried := s.carried
 	s.carriedMu.Unlock()
 	if len(carried) == 0 {
 		return nil
 	}
-	written, err := s.store.Write(s.work, s.id, carried, nil)
+	written, err := s.store.Write(ctx, s.id, carried, nil)
 	if err != nil {
 		return fmt.Errorf("write what the last session knew of %d attempts: %w", len(carried), err)
 	}

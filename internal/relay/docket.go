@@ -14,6 +14,7 @@ type resolver struct {
 	mu      sync.Mutex
 	dockets map[string]*docket
 	running sync.WaitGroup
+	over    bool
 }
 
 // docket is the open doubts of one broker.
@@ -23,7 +24,19 @@ type docket struct {
 	mu     *sync.Mutex // the resolver's
 	open   []*doubt
 	said   string // the last trouble that was logged
+
+	patience patience
 }
+
+// patience is the growing wait of a docket that cannot go on.
+type patience struct{ failures int }
+
+func (p *patience) next() time.Duration {
+	p.failures++
+	return Backoff{Initial: 500 * time.Millisecond, Factor: 2, Max: 30 * time.Second}.Wait(p.failures - 1)
+}
+
+func (p *patience) reset() { p.failures = 0 }
 
 func newResolver(s *session) *resolver {
 	return &resolver{s: s, dockets: make(map[string]*docket)}
@@ -32,6 +45,9 @@ func newResolver(s *session) *resolver {
 // run waits for the end of the session; the dockets work by themselves.
 func (r *resolver) run(work context.Context) error {
 	<-work.Done()
+	r.mu.Lock() // whoever is adding has added
+	r.over = true
+	r.mu.Unlock()
 	r.running.Wait()
 	return nil
 }
@@ -40,7 +56,7 @@ func (r *resolver) run(work context.Context) error {
 func (r *resolver) add(o *doubt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.s.work.Err() != nil {
+	if r.over {
 		return // it is open in the ledger, the next session finds it
 	}
 	d := r.dockets[o.broker]
@@ -142,10 +158,10 @@ func oldest(open []*doubt) *doubt {
 }
 
 // ripe returns the doubts that were fenced long enough ago: what the broker accepted before is written by now.
-func ripe(open []*doubt, margin time.Duration) []*doubt {
+func ripe(open []*doubt, address string, margin time.Duration) []*doubt {
 	var r []*doubt
 	for _, o := range open {
-		if !o.fenced.IsZero() && time.Since(o.fenced) >= margin {
+		if !o.fenced.IsZero() && o.fencedBy == address && time.Since(o.fenced) >= margin {
 			r = append(r, o)
 		}
 	}

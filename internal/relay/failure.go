@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -28,7 +29,7 @@ func (b *batch) putOff(items []*item, failures []Failure) {
 		b.s.end(fmt.Errorf("put off %d rows: %w", len(failures), err))
 		return
 	}
-	b.s.intake.gone(items...)
+	b.s.intake.off(items...)
 }
 
 // bury moves rows to the dead letters.
@@ -38,7 +39,7 @@ func (b *batch) bury(items []*item, failures []Failure) {
 	}
 	for i, it := range items {
 		b.s.intake.breakLane(it)
-		if b.s.topics[it.row.Topic].OnDead == OnDeadBlock {
+		if b.blocks(it) {
 			b.s.intake.hold(it.row.Key(), it.row.ID, true)
 		}
 		b.s.metrics.Dead(b.ctx(), failures[i].Reason)
@@ -50,8 +51,17 @@ func (b *batch) bury(items []*item, failures []Failure) {
 		b.s.end(fmt.Errorf("move %d rows to the dead letters: %w", len(failures), err))
 		return
 	}
-	b.s.intake.gone(items...)
+	for _, it := range items {
+		if b.blocks(it) {
+			b.s.intake.off(it)
+		} else {
+			b.s.intake.gone(it)
+		}
+	}
 }
+
+// blocks reports whether a row blocks its key when it is dead.
+func (b *batch) blocks(it *item) bool { return b.s.topics[it.row.Topic].OnDead == OnDeadBlock }
 
 // trouble pauses a topic on a broker, or with topic "" the whole broker, and says so once. It returns the wait.
 func (s *session) trouble(broker, topic string, reason Reason, detail slog.Attr) time.Duration {
@@ -59,9 +69,26 @@ func (s *session) trouble(broker, topic string, reason Reason, detail slog.Attr)
 	if news {
 		s.metrics.Paused(broker, topic, reason, true)
 		s.log.Warn("paused", slog.String("broker", broker), slog.String("topic", topic), slog.String("reason", string(reason)),
-			slog.Bool("alert", reason != ReasonBusy && reason != ReasonFlowControl), detail)
+			slog.Bool("alert", needsPeople(reason)), detail)
 	}
 	return wait
+}
+
+// forgetPauses takes back what the gauges say: the next session finds out for itself.
+func (s *session) forgetPauses() {
+	for _, key := range s.pauses.keys() {
+		s.metrics.Paused(key.broker, key.topic, "", false)
+	}
+}
+
+// needsPeople reports whether a pause for this reason ends only when somebody does something.
+func needsPeople(r Reason) bool {
+	switch r {
+	case ReasonSlaveNotAvailable, ReasonNotInSync, ReasonNoPermission, ReasonTopicMissing, ReasonBrokerRefused:
+		return true
+	default:
+		return false
+	}
 }
 
 // resume ends the pauses of a topic on a broker, because the broker has stored a row of it.
@@ -74,10 +101,15 @@ func (s *session) resume(broker, topic string) {
 	}
 }
 
-// describe says what came back, for people.
+// describe says what came back, for people: cut short, and fit for a text column.
 func (a Answer) describe() string {
+	const most = 500
+	text := fmt.Sprintf("code %d: %s", a.Code, a.Remark)
 	if a.Err != nil {
-		return a.Err.Error()
+		text = a.Err.Error()
 	}
-	return fmt.Sprintf("code %d: %s", a.Code, a.Remark)
+	if len(text) > most {
+		text = text[:most]
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\x00", "")
 }

@@ -10,7 +10,8 @@ import (
 //
 // The reader alone takes rows in; everybody else reports what became of them. A read sees the table as of its snapshot, so
 // whatever would make a row or a key readable again (a row is gone, a key is freed) waits in `later` until the next read
-// begins: a row of an older snapshot can then never slip past one that it does not show.
+// begins: a row of an older snapshot can then never slip past one that it does not show. For the same reason only the reader
+// moves the cursor.
 type intake struct {
 	mu       sync.Mutex
 	shards   uint64             // owned, with their open attempts and blocked keys loaded
@@ -18,23 +19,22 @@ type intake struct {
 	inFlight map[int64]struct{} // ids that are not to be read again
 	lanes    map[Key]*lane      // keys with rows under way
 	blocks   map[Key]*block     // keys that must wait
+	skipped  map[int64]Key      // ids above the cursor that were left behind: reading them again would keep others out
+	absent   map[string]int64   // topics that reads leave out, and the cursor from which they have to be made up for
+	stranded map[pauseKey]*stranded
 	later    []func()
-
-	stranded      int64 // lowest unordered id left behind because no queue took it, 0 = none
-	strandedLanes []*lane
 }
 
-// A block says why a key must wait. It is lifted when nothing is left of it.
-type block struct {
-	doubts int   // entries in doubt
-	row    int64 // the row that backs off or is dead, 0 = none
-	dead   bool
-	behind int64 // lowest id of the key that was left behind, 0 = none
+// stranded is what was left behind because its queue could not take it.
+type stranded struct {
+	behind int64 // lowest unordered id, 0 = none
+	lanes  []*lane
 }
 
 func newIntake() *intake {
 	return &intake{
 		inFlight: make(map[int64]struct{}), lanes: make(map[Key]*lane), blocks: make(map[Key]*block),
+		skipped: make(map[int64]Key), absent: make(map[string]int64), stranded: make(map[pauseKey]*stranded),
 	}
 }
 
@@ -42,12 +42,21 @@ func newIntake() *intake {
 func (in *intake) own(shards uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.shards |= shards
-	in.later = append(in.later, func() { in.cursor = 0 })
+	in.later = append(in.later, func() {
+		in.shards |= shards
+		in.cursor = 0
+	})
 }
 
-// begin applies what has waited for a new snapshot and returns what the next read starts from.
-func (in *intake) begin() (shards uint64, after int64, exclude []int64) {
+func (in *intake) owned() uint64 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.shards
+}
+
+// begin applies what has waited for a new snapshot and returns what the next read starts from. all are the topics bound, of
+// which the read takes in those in reach; the others are made up for when they are back.
+func (in *intake) begin(all map[string]Topic, reach func(topic string) bool) (shards uint64, after int64, exclude []int64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for _, apply := range in.later {
@@ -55,19 +64,50 @@ func (in *intake) begin() (shards uint64, after int64, exclude []int64) {
 	}
 	clear(in.later)
 	in.later = in.later[:0]
+	for topic := range all {
+		from, was := in.absent[topic]
+		switch {
+		case !reach(topic) && !was:
+			in.absent[topic] = in.cursor
+		case reach(topic) && was:
+			delete(in.absent, topic)
+			in.cursor = min(in.cursor, from)
+		}
+	}
+	for topic, from := range in.absent {
+		in.absent[topic] = min(from, in.cursor)
+	}
 	return in.shards, in.cursor, in.excluded(in.cursor)
 }
 
-// excluded returns the ids above after that are under way, in order.
+// excluded returns the ids above after that a read is not to return, in order, and forgets the skipped ones below it.
 func (in *intake) excluded(after int64) []int64 {
-	exclude := make([]int64, 0, len(in.inFlight))
+	exclude := make([]int64, 0, len(in.inFlight)+len(in.skipped))
 	for id := range in.inFlight {
 		if id > after {
 			exclude = append(exclude, id)
 		}
 	}
+	for id := range in.skipped {
+		if id > after {
+			exclude = append(exclude, id)
+		} else {
+			delete(in.skipped, id)
+		}
+	}
 	slices.Sort(exclude)
 	return exclude
+}
+
+// under returns all ids that are under way.
+func (in *intake) under() []int64 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	ids := make([]int64, 0, len(in.inFlight))
+	for id := range in.inFlight {
+		ids = append(ids, id)
+	}
+	return ids
 }
 
 // rewind makes the next read start over: rows that nothing here remembers are found again.
@@ -96,18 +136,21 @@ func (in *intake) admit(row *Row) bool {
 	if key == (Key{}) {
 		return true
 	}
-	if b := in.blocks[key]; b != nil {
+	if b := in.blocks[key]; b != nil && b.holds(row.ID) {
 		b.behind = lowest(b.behind, row.ID)
+		in.skipped[row.ID] = key
 		return false
 	}
-	if l := in.lanes[key]; l != nil && (l.broken || l.behind != 0 || len(l.items) >= laneLimit) {
+	if l := in.lanes[key]; l != nil && !l.takes() {
 		l.behind = lowest(l.behind, row.ID)
+		in.skipped[row.ID] = key
 		return false
 	}
 	return true
 }
 
-// admitDue decides the same for a row that was put off: of a blocked key only the row that blocks it.
+// admitDue decides the same for a row that was put off: of a blocked key only the row that blocks it. It goes on blocking
+// the key until it has left the outbox.
 func (in *intake) admitDue(row *Row) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -125,120 +168,67 @@ func (in *intake) admitDue(row *Row) bool {
 	return b == nil || b.row == row.ID && b.doubts == 0
 }
 
-// take marks an admitted row as under way, at the end of its key's lane. A row that blocked its key frees it: those behind
-// it are read again.
+// take marks an admitted row as under way, at the end of its key's lane.
 func (in *intake) take(it *item) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.inFlight[it.row.ID] = struct{}{}
-	key := it.row.Key()
-	if key == (Key{}) {
-		return
+	if key := it.row.Key(); key != (Key{}) {
+		in.lane(key).append(it)
 	}
-	if b := in.blocks[key]; b != nil {
-		delete(in.blocks, key)
-		in.revisit(b.behind)
-	}
-	in.lane(key).append(it)
 }
 
-func (in *intake) lane(key Key) *lane {
-	l := in.lanes[key]
-	if l == nil {
-		l = &lane{key: key}
-		in.lanes[key] = l
-	}
-	return l
+// gone reports items whose rows have left the outbox for good. A key that one of them blocked is free.
+func (in *intake) gone(items ...*item) {
+	in.leave(items, func(it *item) { in.unhold(it.row.Key(), it.row.ID) })
 }
 
-// strand remembers an admitted row that no queue takes at the moment. The rows of its key behind it are left behind too,
-// even if the queue is back in the middle of the read.
-func (in *intake) strand(row *Row) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	key := row.Key()
-	if key == (Key{}) {
-		in.stranded = lowest(in.stranded, row.ID)
-		return
-	}
-	l := in.lane(key)
-	l.behind = lowest(l.behind, row.ID)
-	in.strandedLanes = append(in.strandedLanes, l)
-}
-
-// unstrand makes the next read look again at the rows that no queue took.
-func (in *intake) unstrand() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	id, lanes := in.stranded, in.strandedLanes
-	in.stranded, in.strandedLanes = 0, nil
-	in.later = append(in.later, func() {
-		in.revisit(id)
-		for _, l := range lanes {
-			in.drained(l)
-		}
-	})
-}
-
-// under returns all ids that are under way.
-func (in *intake) under() []int64 {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.excluded(0)
-}
-
-// gone reports items whose rows a fresh read no longer finds: deleted, dead or put off.
-func (in *intake) gone(items ...*item) { in.leave(items, false) }
+// off reports items whose rows a fresh read no longer finds: they are put off or dead, and hold their keys.
+func (in *intake) off(items ...*item) { in.leave(items, func(*item) {}) }
 
 // pending reports items whose rows are to be read again.
-func (in *intake) pending(items ...*item) { in.leave(items, true) }
+func (in *intake) pending(items ...*item) {
+	in.leave(items, func(it *item) { in.revisit(it.row.ID) })
+}
 
-func (in *intake) leave(items []*item, again bool) {
+// leave takes items out of their lanes now, and has them readable again when the next read begins.
+func (in *intake) leave(items []*item, then func(*item)) {
 	if len(items) == 0 {
 		return
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	ids := make([]int64, len(items))
-	for i, it := range items {
-		ids[i] = it.row.ID
+	for _, it := range items {
 		in.leaveLane(it)
 	}
+	items = slices.Clone(items)
 	in.later = append(in.later, func() {
-		for _, id := range ids {
-			delete(in.inFlight, id)
-			if again {
-				in.revisit(id)
-			}
+		for _, it := range items {
+			delete(in.inFlight, it.row.ID)
+			then(it)
 		}
 	})
 }
 
-func (in *intake) leaveLane(it *item) {
-	l := it.lane
-	if l == nil {
-		return
-	}
-	it.lane = nil
-	l.remove(it)
-	if len(l.items) == 0 {
-		in.later = append(in.later, func() { in.drained(l) })
-	}
-}
-
-// drained removes a lane that is empty, and has the rows read again that it left behind. It is called when a read begins.
-func (in *intake) drained(l *lane) {
-	if len(l.items) == 0 && in.lanes[l.key] == l {
-		delete(in.lanes, l.key)
-		in.revisit(l.behind)
-	}
-}
-
-// revisit moves the cursor back so that the next read sees id again. It is called with the lock held.
+// revisit moves the cursor back so that the next read sees id again. It is called when a read begins, with the lock held.
 func (in *intake) revisit(id int64) {
 	if id > 0 && in.cursor >= id {
 		in.cursor = id - 1
 	}
+}
+
+// free has the rows of a key read again from the lowest that was left behind. It is called when a read begins, with the lock
+// held.
+func (in *intake) free(key Key, behind int64) {
+	if behind == 0 {
+		return
+	}
+	for id, k := range in.skipped {
+		if k == key {
+			delete(in.skipped, id)
+		}
+	}
+	in.revisit(behind)
 }
 
 func lowest(a, b int64) int64 {
@@ -246,10 +236,4 @@ func lowest(a, b int64) int64 {
 		return b
 	}
 	return min(a, b)
-}
-
-func (in *intake) owned() uint64 {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.shards
 }

@@ -23,7 +23,7 @@ func testBatch() *batch {
 
 // read begins a read and returns where it starts and what it leaves out.
 func read(in *intake) (after int64, exclude []int64) {
-	_, after, exclude = in.begin()
+	_, after, exclude = in.begin(nil, nil)
 	return after, exclude
 }
 
@@ -158,51 +158,178 @@ func TestDoubtBlocksOnlyItsKey(t *testing.T) {
 	assert.True(t, in.admit(keyed(1, "k")))
 }
 
-func TestBackingOffRowFreesItsKeyWhenItIsDue(t *testing.T) {
-	t.Parallel()
-	in, b := newIntake(), testBatch()
-	it := take(in, b, keyed(1, "k"))
+// putOff takes a row in and has it put off, as a flush timeout does.
+func putOff(in *intake, row *Row) {
+	it := take(in, testBatch(), row)
 	in.breakLane(it)
-	in.hold(Key{"t", "k"}, 1, false)
-	in.gone(it)
+	in.hold(row.Key(), row.ID, false)
+	in.off(it)
 	read(in)
+}
+
+func TestBackingOffRowHoldsItsKeyUntilItHasLeft(t *testing.T) {
+	t.Parallel()
+	in := newIntake()
+	putOff(in, keyed(1, "k"))
 	assert.False(t, in.admit(keyed(2, "k")))
 	in.advance(100, 100)
 	assert.False(t, in.admitDue(keyed(7, "k")), "not the row that blocks the key")
 	assert.True(t, in.admitDue(keyed(1, "k")))
 	again := take(in, testBatch(), keyed(1, "k"))
+	read(in)
+	assert.False(t, in.admit(keyed(2, "k")), "row 1 may fail again, and then a fresh read does not show it")
+	in.confirmed(again)
+	in.gone(again)
 	after, exclude := read(in)
 	assert.EqualValues(t, 1, after, "the rows behind it are read again")
 	assert.Empty(t, exclude)
 	assert.True(t, in.admit(keyed(2, "k")))
-	second := take(in, again.batch, keyed(2, "k"))
-	assert.Equal(t, turnNow, in.mayCommit(again))
-	assert.Equal(t, turnLater, in.mayCommit(second))
 }
 
-func TestDeadRowBlocksUntilItIsNowhere(t *testing.T) {
+func TestDueRowThatFailsAgainIsNotOvertaken(t *testing.T) {
+	t.Parallel()
+	for name, fails := range map[string]func(*intake, *item){
+		"no answer": func(in *intake, it *item) { in.pending(it) },
+		"in doubt, then absent": func(in *intake, it *item) {
+			in.doubtItem(it)
+			read(in)
+			in.resolved(Key{"t", "k"}, 5, true)
+		},
+		"put off again": func(in *intake, it *item) {
+			in.hold(Key{"t", "k"}, 5, false)
+			in.off(it)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := newIntake()
+			putOff(in, keyed(5, "k"))
+			assert.False(t, in.admit(keyed(7, "k")))
+			in.advance(100, 100)
+			due := take(in, testBatch(), keyed(5, "k"))
+			in.breakLane(due)
+			fails(in, due)
+			read(in)
+			read(in)
+			assert.False(t, in.admit(keyed(7, "k")), "7 overtakes 5")
+			assert.True(t, in.admitDue(keyed(5, "k")))
+		})
+	}
+}
+
+func TestDueRowInDoubtThenFoundFreesItsKey(t *testing.T) {
+	t.Parallel()
+	in := newIntake()
+	putOff(in, keyed(5, "k"))
+	due := take(in, testBatch(), keyed(5, "k"))
+	in.breakLane(due)
+	in.doubtItem(due)
+	in.resolved(Key{"t", "k"}, 5, false)
+	read(in)
+	assert.True(t, in.admit(keyed(7, "k")))
+}
+
+func TestDoubtBetweenAdmitAndTakeIsKept(t *testing.T) {
+	t.Parallel()
+	in, b := newIntake(), testBatch()
+	five := take(in, b, keyed(5, "k"))
+	assert.True(t, in.admit(keyed(9, "k")))
+	in.breakLane(five) // by its batch, between the reader's admit and take
+	in.doubtItem(five)
+	nine := take(in, testBatch(), keyed(9, "k"))
+	assert.False(t, in.mayDecide(nine))
+	in.pending(nine)
+	read(in)
+	assert.False(t, in.admit(keyed(9, "k")), "5 is in doubt")
+}
+
+func TestFreshRowThatBlocksItsOwnKeyIsAdmitted(t *testing.T) {
+	t.Parallel()
+	in := newIntake()
+	in.hold(Key{"t", "k"}, 7, false)
+	read(in)
+	assert.True(t, in.admit(keyed(7, "k")), "an operator has set available_at to NULL")
+}
+
+func TestRowsLeftBehindAboveTheWatermarkAreNotReadAgain(t *testing.T) {
 	t.Parallel()
 	in := newIntake()
 	in.hold(Key{"t", "k"}, 1, true)
-	assert.Equal(t, []int64{1}, in.deadRows())
-	in.discarded(func(int64) bool { return true })
+	in.advance(10, 10) // a writer that began at 10 is still open
+	for id := int64(11); id < 11+512; id++ {
+		assert.False(t, in.admit(keyed(id, "k")))
+	}
+	in.advance(10, 522)
+	after, exclude := read(in)
+	assert.EqualValues(t, 10, after)
+	assert.Len(t, exclude, 512, "or the same 512 rows would keep everybody else out")
+	in.vanished(Key{"t", "k"}, 1)
+	_, exclude = read(in)
+	assert.Empty(t, exclude)
+}
+
+func TestTopicOutOfReachIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	in := newIntake()
+	topics := map[string]Topic{"t": {}, "u": {}}
+	in.begin(topics, func(topic string) bool { return topic == "u" })
+	in.advance(100, 100) // the read did not ask for topic t, whose row 5 waits
+	in.begin(topics, func(topic string) bool { return topic == "u" })
+	in.advance(200, 200)
+	_, after, _ := in.begin(topics, func(string) bool { return true })
+	assert.Zero(t, after, "row 5 of topic t comes before row 101 of its key")
+}
+
+func TestLaneGoesOnUpToTheItemThatFailed(t *testing.T) {
+	t.Parallel()
+	in, b := newIntake(), testBatch()
+	first, second, third := take(in, b, keyed(1, "k")), take(in, b, keyed(2, "k")), take(in, b, keyed(3, "k"))
+	in.breakLane(second)
+	in.hold(Key{"t", "k"}, 2, true)
+	assert.True(t, in.mayDecide(first))
+	assert.False(t, in.mayDecide(second))
+	assert.False(t, in.mayDecide(third))
+	assert.Equal(t, turnNow, in.mayCommit(first))
+	in.breakLane(first)
+	assert.False(t, in.mayDecide(first), "it failed after all")
+	in.off(second)
+	in.pending(first, third)
 	read(in)
-	assert.False(t, in.admit(keyed(2, "k")))
-	in.discarded(func(int64) bool { return false })
 	read(in)
-	assert.True(t, in.admit(keyed(2, "k")))
+	assert.True(t, in.admit(keyed(1, "k")), "row 1 comes before the dead row 2 and need not wait for it")
+	assert.False(t, in.admit(keyed(3, "k")))
+}
+
+func TestHeldKeyIsFreeWhenItsRowHasVanished(t *testing.T) {
+	t.Parallel()
+	in := newIntake()
+	in.hold(Key{"t", "a"}, 1, true)
+	held := in.holding()
+	assert.Equal(t, map[int64]Key{1: {"t", "a"}}, held)
+	in.hold(Key{"t", "b"}, 2, true) // meanwhile
+	for row, key := range held {
+		in.vanished(key, row)
+	}
+	read(in)
+	assert.True(t, in.admit(keyed(3, "a")))
+	assert.False(t, in.admit(keyed(4, "b")), "nobody asked about row 2")
 }
 
 func TestStrandedKeyStaysBehindWhenTheBrokerReturnsInTheMiddleOfARead(t *testing.T) {
 	t.Parallel()
 	in := newIntake()
+	at := pauseKey{"b", "t"}
 	assert.True(t, in.admit(keyed(1, "k")))
-	in.strand(keyed(1, "k"))
+	in.strand(keyed(1, "k"), at)
 	assert.False(t, in.admit(keyed(2, "k")), "row 1 has not been taken")
 	in.advance(100, 100)
-	in.strand(&Row{ID: 50, Topic: "t"})
-	in.unstrand()
+	in.strand(&Row{ID: 50, Topic: "t"}, pauseKey{"", "t"})
+	assert.ElementsMatch(t, []pauseKey{at, {"", "t"}}, in.strandedAt())
+	in.unstrand(pauseKey{"", "t"})
 	after, _ := read(in)
+	assert.EqualValues(t, 49, after)
+	in.unstrand(at)
+	after, _ = read(in)
 	assert.Zero(t, after)
 	assert.True(t, in.admit(keyed(1, "k")))
 }

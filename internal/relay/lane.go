@@ -10,12 +10,16 @@ const laneLimit = 256
 type lane struct {
 	key    Key
 	items  []*item
-	broken bool  // an item did not get through: those behind it give up, and nothing is added
-	behind int64 // lowest id of the key that was left behind, 0 = none; until the lane has drained nothing may overtake it
+	broken bool  // an item did not get through: nothing is added
+	behind int64 // lowest id of the key that was left behind, 0 = none
 }
 
+// takes reports whether another row may join. Once one was left behind, none may overtake it.
+func (l *lane) takes() bool { return !l.broken && l.behind == 0 && len(l.items) < laneLimit }
+
+// append adds an item. The lane may have been broken since the item was admitted; then it gives up with the others.
 func (l *lane) append(it *item) {
-	it.lane = l
+	it.lane, it.cut = l, l.broken
 	l.items = append(l.items, it)
 }
 
@@ -23,6 +27,48 @@ func (l *lane) remove(it *item) {
 	if i := slices.Index(l.items, it); i >= 0 {
 		l.items = slices.Delete(l.items, i, i+1)
 	}
+}
+
+func (in *intake) lane(key Key) *lane {
+	l := in.lanes[key]
+	if l == nil {
+		l = &lane{key: key}
+		in.lanes[key] = l
+	}
+	return l
+}
+
+// leaveLane takes an item out of its lane. It is called with the lock held.
+func (in *intake) leaveLane(it *item) {
+	l := it.lane
+	if l == nil {
+		return
+	}
+	it.lane = nil
+	l.remove(it)
+	if len(l.items) == 0 {
+		in.later = append(in.later, func() { in.drained(l) })
+	}
+}
+
+// drained removes a lane that is empty, and has the rows read again that it left behind. It is called when a read begins,
+// with the lock held.
+func (in *intake) drained(l *lane) {
+	if len(l.items) == 0 && in.lanes[l.key] == l {
+		delete(in.lanes, l.key)
+		in.free(l.key, l.behind)
+	}
+}
+
+// leads reports whether an item is the first of its key that is under way: every row before it has been confirmed. Only
+// such a row can be put off or die, or it would be overtaken by those before it when it comes back.
+func (in *intake) leads(it *item) bool {
+	if it.lane == nil {
+		return true
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return it.lane.items[0] == it
 }
 
 // before returns the batches, other than it.batch, that hold earlier items of the lane.
@@ -44,16 +90,18 @@ func (in *intake) before(it *item) []*batch {
 	return batches
 }
 
-// breakLane stops a lane at an item that did not get through. Items behind it that wait for their turn are told.
+// breakLane cuts a lane at an item that did not get through: it and those behind it give up, and those that wait for their
+// turn are told. What is before it goes on.
 func (in *intake) breakLane(it *item) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	l := it.lane
-	if l == nil || l.broken {
+	if l == nil || it.cut {
 		return
 	}
 	l.broken = true
-	for _, other := range l.items {
+	for _, other := range l.items[slices.Index(l.items, it):] {
+		other.cut = true
 		if other.waiting {
 			other.waiting = false
 			other.batch.turn(other, false)
@@ -68,7 +116,7 @@ func (in *intake) mayDecide(it *item) bool {
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return !it.lane.broken
+	return !it.cut
 }
 
 // A turn is what a lane says to an item that wants to be committed.
@@ -88,7 +136,7 @@ func (in *intake) mayCommit(it *item) turn {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	switch {
-	case it.lane.broken:
+	case it.cut:
 		return turnNever
 	case it.lane.items[0] == it:
 		return turnNow
@@ -108,7 +156,7 @@ func (in *intake) confirmed(it *item) {
 	defer in.mu.Unlock()
 	l := it.lane
 	in.leaveLane(it)
-	if len(l.items) > 0 && !l.broken {
+	if len(l.items) > 0 {
 		if next := l.items[0]; next.waiting {
 			next.waiting = false
 			next.batch.turn(next, true)

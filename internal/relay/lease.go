@@ -4,98 +4,66 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/bits"
 	"time"
 )
 
-// The lease: renewed, and shards taken. Ownership is in Postgres and never inferred from who seems alive.
+// The lease: renewed for as long as the session lives. A renewal that fails, or takes so long that the lease may have run
+// out, ends the session.
 
-const allShards = ^uint64(0)
-
-// keepLease renews the lease until the session is over.
+// keepLease renews the lease until the session is over, and passes on which shards are free.
 func (s *session) keepLease(work context.Context) error {
 	tick := time.NewTicker(s.cfg.Renew)
 	defer tick.Stop()
 	for {
+		if err := s.renew(work); err != nil {
+			return err
+		}
 		select {
 		case <-work.Done():
 			return nil
 		case <-tick.C:
-			if err := s.renew(); err != nil {
-				return err
-			}
-			if err := s.watchDead(); err != nil {
-				return err
-			}
 		}
 	}
 }
 
-// renew extends the lease and takes the shards that nobody holds.
-func (s *session) renew() error {
-	ctx, cancel := context.WithTimeout(s.work, s.cfg.Lease-s.cfg.Renew)
+func (s *session) renew(work context.Context) error {
+	ctx, cancel := context.WithTimeout(work, s.cfg.Lease-s.cfg.Renew)
 	defer cancel()
 	free, err := s.store.RenewSession(ctx, s.id, s.cfg.Lease)
 	if err != nil {
 		return fmt.Errorf("renew the lease: %w", err)
 	}
 	s.renewed.Store(time.Now().UnixNano())
-	if free == 0 {
-		return nil
-	}
-	return s.takeShards(ctx, free)
-}
-
-// takeShards makes free shards this session's own. Only once that is committed are their open attempts and blocked keys
-// loaded, each in a new statement, and only after that are their rows read: a reading from before would miss what the last
-// owner decided while this one waited for the lock.
-func (s *session) takeShards(ctx context.Context, free uint64) error {
-	before := s.intake.owned()
-	owned, err := s.store.TakeShards(ctx, s.id, free)
-	if err != nil {
-		return fmt.Errorf("take shards: %w", err)
-	}
-	taken := owned &^ before
-	if taken == 0 {
-		return nil
-	}
-	attempts, err := s.store.OpenAttempts(ctx, s.id, taken)
-	if err != nil {
-		return fmt.Errorf("load open attempts: %w", err)
-	}
-	blocked, err := s.store.BlockedKeys(ctx, taken)
-	if err != nil {
-		return fmt.Errorf("load blocked keys: %w", err)
-	}
-	for _, b := range blocked {
-		s.intake.hold(b.Key, b.Row, b.Dead)
-	}
-	doubts := 0
-	for i := range attempts {
-		doubts += s.inherit(&attempts[i])
-	}
-	s.intake.own(taken)
-	s.current.Store(s.state())
-	s.log.Info("shards taken", slog.Int("shards", bits.OnesCount64(owned)), slog.Int("in_doubt", doubts),
-		slog.Int("blocked_keys", len(blocked)))
-	return nil
-}
-
-// inherit takes over the open entries of a dead session's attempt.
-func (s *session) inherit(a *OpenAttempt) int {
-	for i, e := range a.Entries {
-		t := a.Targets[e.Target]
-		key := Key{}
-		if e.OrderingKey != "" {
-			key = Key{Topic: t.Topic, Ordering: e.OrderingKey}
+	if free != 0 {
+		select {
+		case s.free <- free:
+		default: // the last ones are still being taken; they are free at the next renewal too
 		}
-		s.intake.doubt(key, e.Row)
-		s.resolver.add(&doubt{
-			attempt: a.ID, position: a.Positions[i], row: e.Row, key: key,
-			broker: a.Broker, address: a.Address, born: a.Born, window: a.Window, since: time.Now(),
-			queue: TopicQueue{Topic: t.Topic, Queue: t.Queue}, readFrom: t.ReadFrom, reason: ReasonSessionOver,
-			half: StoredHalf{Topic: t.Topic, UniqKey: a.ID.UniqKey(e.Index), HalfOffset: e.HalfOffset, LogOffset: e.LogOffset},
-		})
 	}
-	return len(a.Entries)
+	return s.watchHeld(ctx)
+}
+
+// open inserts the lease and says what the last session knew, before any row is read.
+func (s *session) open(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Lease)
+	defer cancel()
+	err := s.store.OpenSession(ctx, Session{
+		ID: s.id, Instance: s.cfg.Instance, ClientID: s.cfg.ClientID, Version: s.cfg.Version,
+	}, s.cfg.Lease)
+	if err != nil {
+		return fmt.Errorf("open a session: %w", err)
+	}
+	s.renewed.Store(time.Now().UnixNano())
+	s.metrics.Session(s.work)
+	s.log.Info("session opened", slog.String("session", s.id.String()), slog.String("instance", s.cfg.Instance))
+	return s.sayCarried(ctx)
+}
+
+// leave deletes the lease, so that nobody has to wait for it to expire.
+func (s *session) leave() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.work), 5*time.Second)
+	defer cancel()
+	if err := s.store.CloseSession(ctx, s.id); err != nil {
+		s.log.Warn("the lease could not be deleted, it will expire", slog.String("error", err.Error()))
+	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -12,70 +14,70 @@ import (
 
 const (
 	gaugeEvery   = 10 * time.Second
-	backlogLimit = 1_000_000
+	backlogLimit = 100_000
 	purgeEvery   = time.Minute
 	purgeChunk   = 1000
 )
 
-// gauge reads what operators watch, until the session is over.
+// gauge reads what operators watch, until the session is over. That it cannot be read harms no message.
 func (s *session) gauge(work context.Context) error {
 	alarmed := false
 	for {
 		backlog, err := s.store.Backlog(work, backlogLimit)
-		if work.Err() != nil {
+		switch {
+		case work.Err() != nil:
 			return nil
+		case err != nil:
+			s.log.Warn("the backlog could not be measured", slog.String("error", err.Error()))
+		default:
+			s.metrics.Backlog(backlog)
+			alarmed = s.alarmUnbound(backlog.Unbound, alarmed)
 		}
-		if err != nil {
-			return fmt.Errorf("measure the backlog: %w", err)
-		}
-		s.metrics.Backlog(backlog)
 		s.metrics.InDoubt(s.resolver.ages())
-		if (backlog.Unbound > 0) != alarmed {
-			alarmed = backlog.Unbound > 0
-			if alarmed {
-				s.log.Warn("rows wait for topics that no relay has bound", slog.Int64("rows", backlog.Unbound), slog.Bool("alert", true))
-			}
-		}
 		if !sleep(work, gaugeEvery) {
 			return nil
 		}
 	}
 }
 
+// alarmUnbound says once that rows wait for topics that nobody has bound.
+func (s *session) alarmUnbound(rows int64, alarmed bool) bool {
+	if rows > 0 && !alarmed {
+		s.log.Warn("rows wait for topics that no relay has bound", slog.Int64("rows", rows), slog.Bool("alert", true))
+	}
+	return rows > 0
+}
+
 // purge deletes history that is older than the retention time, a little at a time.
 func (s *session) purge(work context.Context) error {
 	for sleep(work, purgeEvery/2+rand.N(purgeEvery)) {
-		for {
-			n, err := s.store.Purge(work, s.cfg.Retention, purgeChunk)
-			if work.Err() != nil {
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("purge the ledger: %w", err)
-			}
-			if n < purgeChunk {
-				break
+		for n := purgeChunk; n == purgeChunk && work.Err() == nil; {
+			var err error
+			if n, err = s.store.Purge(work, s.cfg.Retention, purgeChunk); err != nil && work.Err() == nil {
+				s.log.Warn("the ledger could not be purged", slog.String("error", err.Error()))
 			}
 		}
 	}
 	return nil
 }
 
-// watchDead frees the keys of dead rows that an operator has discarded. A requeued one is due, and frees its key itself.
-func (s *session) watchDead() error {
-	rows := s.intake.deadRows()
-	if len(rows) == 0 {
+// watchHeld frees the keys of rows that an operator has removed. A dead row that was requeued is due, and frees its key when
+// it is sent.
+func (s *session) watchHeld(ctx context.Context) error {
+	held := s.intake.holding()
+	if len(held) == 0 {
 		return nil
 	}
-	there, err := s.store.StillThere(s.work, rows)
+	there, err := s.store.StillThere(ctx, slices.Collect(maps.Keys(held)))
 	if err != nil {
-		return fmt.Errorf("look for dead rows that block a key: %w", err)
+		return fmt.Errorf("look for rows that block a key: %w", err)
 	}
-	still := make(map[int64]bool, len(there))
 	for _, row := range there {
-		still[row] = true
+		delete(held, row)
 	}
-	s.intake.discarded(func(row int64) bool { return still[row] })
+	for row, key := range held {
+		s.intake.vanished(key, row)
+	}
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,4 +107,10 @@ func (p *pauses) of(broker, topic string) []*pause {
 		}
 	}
 	return found
+}
+
+func (p *pauses) keys() []pauseKey {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.paused))
 }

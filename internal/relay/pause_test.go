@@ -44,3 +44,17 @@ func TestPauseHoldsAndGrows(t *testing.T) {
 	wait, _ = p.add("b", "", ReasonLost)
 	assert.Equal(t, 2*time.Hour, wait)
 }
+
+func TestProbeOfATopicOutlivesAPauseOfItsBroker(t *testing.T) {
+	t.Parallel()
+	p := newPauses(Backoff{Initial: time.Nanosecond, Factor: 1, Max: time.Nanosecond})
+	p.add("b", "t", ReasonFlowControl)
+	assert.True(t, p.admit("b", "t"))
+	p.withdraw("b", "t") // its half was stored, but another topic's was not answered
+	p.add("b", "", ReasonTimeout)
+	assert.True(t, p.admit("b", "u"))
+	p.withdraw("b", "u")
+	p.clear("b", "u")
+	p.clear("b", "")
+	assert.True(t, p.open("b", "t"))
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,24 +40,41 @@ func (d *docket) index(ctx context.Context, address string, doubts []*doubt) (ma
 	return found, g.Wait()
 }
 
-// read reads one queue to its end and notes every UNIQ_KEY it sees.
-func (d *docket) read(ctx context.Context, address string, q TopicQueue, from int64, found map[string]bool) (ReadProof, error) {
-	proof, err := d.s.broker.ReadBack(ctx, address, q, from, func(uniqKey string) { found[uniqKey] = true })
+// read reads one queue from an offset to its end and notes which of the doubts it sees.
+func (d *docket) read(
+	ctx context.Context, address string, q TopicQueue, from int64, doubts []*doubt, found map[string]bool,
+) (ReadProof, error) {
+	wanted := make(map[string]bool, len(doubts))
+	for _, o := range doubts {
+		wanted[o.half.UniqKey] = true
+	}
+	proof, err := d.s.broker.ReadBack(ctx, address, q, from, func(uniqKey string) {
+		if wanted[uniqKey] {
+			found[uniqKey] = true
+		}
+	})
 	if err != nil {
 		return proof, fmt.Errorf("read back %s/%d from %d: %w", q.Topic, q.Queue, from, err)
 	}
 	return proof, nil
 }
 
-// starts returns, for each queue of the doubts, the smallest offset that one of them has to be looked for from.
-func starts(doubts []*doubt) map[TopicQueue]int64 {
-	from := make(map[TopicQueue]int64)
+func byQueue(doubts []*doubt) map[TopicQueue][]*doubt {
+	queues := make(map[TopicQueue][]*doubt)
 	for _, o := range doubts {
-		if at, ok := from[o.queue]; !ok || o.readFrom < at {
-			from[o.queue] = o.readFrom
-		}
+		queues[o.queue] = append(queues[o.queue], o)
 	}
-	return from
+	return queues
+}
+
+// starts returns the offsets that doubts of one queue have to be looked for from, the smallest first.
+func starts(doubts []*doubt) []int64 {
+	var from []int64
+	for _, o := range doubts {
+		from = append(from, o.readFrom)
+	}
+	slices.Sort(from)
+	return slices.Compact(from)
 }
 
 func countFound(doubts []*doubt, found map[string]bool) (n int) {
@@ -74,32 +92,48 @@ const barrierPatience = 10 * time.Second
 // barrier sends a half to the broker and waits until its dispatcher has passed it. The dispatcher is sequential, so what was
 // stored before that half is readable from then on. (An acknowledged commit alone is not: under load two thirds of them were
 // not yet readable when they were answered.)
-func (d *docket) barrier(ctx context.Context, address string, q TopicQueue) error {
+//
+// Any topic of the broker will do, so a topic that refuses keeps the others from nothing.
+func (d *docket) barrier(ctx context.Context, address string, queues map[TopicQueue][]*doubt) error {
 	ctx, cancel := context.WithTimeout(ctx, barrierPatience)
 	defer cancel()
+	var errs []error
+	for queue := range queues {
+		half, stored, err := d.sendBarrier(ctx, address, queue)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		defer d.s.broker.Forget(address, []StoredHalf{half})
+		return d.passed(ctx, address, stored)
+	}
+	return errors.Join(errs...)
+}
+
+func (d *docket) sendBarrier(ctx context.Context, address string, q TopicQueue) (StoredHalf, int64, error) {
 	half, err := d.s.barrierHalf(q)
 	if err != nil {
-		return err
+		return StoredHalf{}, 0, err
 	}
-	answer := d.s.broker.Halves(ctx, address, []Half{half})[0]
-	if !answer.Stored {
-		return fmt.Errorf("send a half as a barrier: %w", errors.Join(answer.Err, errors.New(answer.describe())))
+	a := d.s.broker.Halves(ctx, address, []Half{half})[0]
+	if !a.Stored {
+		return StoredHalf{}, 0, fmt.Errorf("send a half to %s as a barrier: %s", q.Topic, a.describe())
 	}
-	defer d.s.broker.Forget(address, []StoredHalf{{
-		Topic: q.Topic, UniqKey: half.UniqKey, HalfOffset: answer.HalfOffset, LogOffset: answer.LogOffset,
-	}})
+	return StoredHalf{Topic: q.Topic, UniqKey: half.UniqKey, HalfOffset: a.HalfOffset, LogOffset: a.LogOffset}, a.HalfOffset, nil
+}
+
+// passed waits until the dispatcher has passed a half.
+func (d *docket) passed(ctx context.Context, address string, halfOffset int64) error {
 	for {
-		passed, err := d.s.broker.Dispatched(ctx, address, answer.HalfOffset)
+		passed, err := d.s.broker.Dispatched(ctx, address, halfOffset)
 		if err != nil {
 			return fmt.Errorf("ask how far the dispatcher is: %w", err)
 		}
 		if passed {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep(ctx, 10*time.Millisecond) {
 			return fmt.Errorf("the dispatcher did not pass a half within %s", barrierPatience)
-		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }

@@ -95,5 +95,3 @@ func (r *Relay) LeaseAge() time.Duration {
 	}
 	return time.Duration(time.Now().UnixNano() - r.renewed.Load())
 }
-
-func (s *session) state() *State { return &State{Session: s.id, Shards: s.intake.owned()} }

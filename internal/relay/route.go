@@ -16,7 +16,7 @@ type topicRoute struct {
 	all   []Queue // writable and not paused, for unordered rows
 }
 
-// routes looks up the bound topics. A topic that has no queue at the moment is left out: its rows are not read at all.
+// routes looks up the bound topics. A topic that has no queue at the moment is left out: its rows are not read.
 func (s *session) routes() routes {
 	r := routes{s: s, topics: make(map[string]*topicRoute, len(s.topics))}
 	for name, topic := range s.topics {
@@ -32,6 +32,8 @@ func (s *session) routes() routes {
 	}
 	return r
 }
+
+func (r routes) reach(topic string) bool { return r.topics[topic] != nil }
 
 func (r routes) names() []string {
 	names := make([]string, 0, len(r.topics))
@@ -55,27 +57,42 @@ func (r routes) brokers() []string {
 }
 
 // pick chooses the row's queue: by its ordering key from the topic's fixed list, or in turn. False if that queue cannot take
-// it now; an ordered row never moves to another.
-func (r routes) pick(row *Row) (Queue, bool) {
+// it now; an ordered row never moves to another. at says which broker and topic did not take it.
+func (r routes) pick(row *Row) (q Queue, at pauseKey, ok bool) {
+	at.topic = row.Topic
 	t := r.topics[row.Topic]
 	if t == nil {
-		return Queue{}, false
+		return Queue{}, at, false
 	}
 	if row.OrderingKey != "" {
 		q := t.topic.Queues[queueIndex(row.OrderingKey, len(t.topic.Queues))]
+		at.broker = q.Broker
 		if _, up := r.s.broker.Address(q.Broker); !up {
-			return Queue{}, false
+			return Queue{}, at, false
 		}
-		return q, r.s.pauses.admit(q.Broker, row.Topic)
+		return q, at, r.s.pauses.admit(q.Broker, row.Topic)
 	}
 	for range t.all {
 		r.s.rotation++
 		q := t.all[r.s.rotation%len(t.all)]
 		if r.s.pauses.admit(q.Broker, row.Topic) {
-			return q, true
+			return q, at, true
 		}
 	}
-	return Queue{}, false
+	return Queue{}, at, false
+}
+
+// takes reports whether rows stranded at a broker ("" = any) and topic can go on.
+func (r routes) takes(at pauseKey) bool {
+	t := r.topics[at.topic]
+	if t == nil {
+		return false
+	}
+	if at.broker == "" {
+		return slices.ContainsFunc(t.all, func(q Queue) bool { return r.s.pauses.open(q.Broker, at.topic) })
+	}
+	_, up := r.s.broker.Address(at.broker)
+	return up && r.s.pauses.open(at.broker, at.topic)
 }
 
 // queueIndex maps an ordering key to a position in a topic's list of n queues: FNV-1a, 32 bits. Fixed for ever: another

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
@@ -30,7 +28,9 @@ type session struct {
 	ends     *queueEnds
 	slots    chan struct{} // batches under way
 	batches  sync.WaitGroup
-	rotation int // of unordered rows over queues; the reader's
+	rotation int         // of unordered rows over queues; the reader's
+	free     chan uint64 // shards that nobody holds
+	loaded   uint64      // shards that are this session's, and whose open attempts are known
 }
 
 // live opens a session, works until ctx is done or something goes wrong, and closes it. It returns nil after a stop in good
@@ -38,14 +38,16 @@ type session struct {
 func (r *Relay) live(ctx context.Context) error {
 	s := r.newSession(ctx)
 	defer s.end(nil)
-	if err := s.open(); err != nil {
+	defer s.leave()
+	if err := s.open(ctx); err != nil {
 		return err
 	}
-	r.current.Store(s.state())
+	r.current.Store(&State{Session: s.id})
 	defer r.current.Store(nil)
 	g, work := errgroup.WithContext(s.work)
 	for name, run := range map[string]func(context.Context) error{
 		"lease":    s.keepLease,
+		"shards":   s.takeFree,
 		"ledger":   s.ledger.run,
 		"resolver": s.resolver.run,
 		"reader":   func(context.Context) error { return (&reader{s: s}).run(ctx) },
@@ -63,10 +65,10 @@ func (r *Relay) live(ctx context.Context) error {
 	}
 	err := g.Wait()
 	s.batches.Wait() // answers that are still to come are worth having: at most commit_timeout
-	if err == nil {
-		err = context.Cause(s.work)
+	s.forgetPauses()
+	if cause := context.Cause(s.work); cause != nil {
+		err = cause
 	}
-	s.leave()
 	if errors.Is(err, errStopped) {
 		return nil
 	}
@@ -74,7 +76,7 @@ func (r *Relay) live(ctx context.Context) error {
 }
 
 func (r *Relay) newSession(ctx context.Context) *session {
-	s := &session{Relay: r, id: uuid.New(), intake: newIntake(), pauses: newPauses(r.cfg.Retry), ends: newQueueEnds(r.broker)}
+	s := &session{Relay: r, id: uuid.New(), intake: newIntake(), free: make(chan uint64, 1), pauses: newPauses(r.cfg.Retry), ends: newQueueEnds(r.broker)}
 	s.throttle = newThrottle(r.cfg.BatchRows * r.cfg.InFlight)
 	s.work, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	s.slots = make(chan struct{}, r.cfg.InFlight+1) // one is the reader's
@@ -84,31 +86,6 @@ func (r *Relay) newSession(ctx context.Context) *session {
 	}
 	s.resolver = newResolver(s)
 	return s
-}
-
-// open inserts the lease, says what the last session knew, and takes over what is free, before any row is read.
-func (s *session) open() error {
-	err := s.store.OpenSession(s.work, Session{
-		ID: s.id, Instance: s.cfg.Instance, ClientID: s.cfg.ClientID, Version: s.cfg.Version,
-	}, s.cfg.Lease)
-	if err != nil {
-		return fmt.Errorf("open a session: %w", err)
-	}
-	s.metrics.Session(s.work)
-	s.log.Info("session opened", slog.String("session", s.id.String()), slog.String("instance", s.cfg.Instance))
-	if err := s.sayCarried(); err != nil {
-		return err
-	}
-	return s.renew()
-}
-
-// leave deletes the lease, so that nobody has to wait for it to expire.
-func (s *session) leave() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.work), 5*time.Second)
-	defer cancel()
-	if err := s.store.CloseSession(ctx, s.id); err != nil {
-		s.log.Warn("the lease could not be deleted, it will expire", slog.String("error", err.Error()))
-	}
 }
 
 // slot waits for a place for one more batch. False if the relay is stopping or the session is over.

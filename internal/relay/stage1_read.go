@@ -78,7 +78,7 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 	}
 	r.sweep()
 	started := time.Now()
-	shards, after, exclude := s.intake.begin()
+	shards, after, exclude := s.intake.begin(s.topics, routes.reach)
 	if shards == 0 {
 		return 0, false, nil
 	}
@@ -121,9 +121,9 @@ func (r *reader) extent(rows []Row, limit int) (seen int64, more bool) {
 
 // take adds an admitted row to the batch of the broker it goes to.
 func (r *reader) take(batches map[string]*batch, routes routes, row *Row) {
-	q, ok := routes.pick(row)
+	q, at, ok := routes.pick(row)
 	if !ok {
-		r.s.intake.strand(row)
+		r.s.intake.strand(row, at)
 		return
 	}
 	b := batches[q.Broker]
@@ -141,7 +141,11 @@ func (r *reader) readDue(batches map[string]*batch, routes routes, shards uint64
 		return nil
 	}
 	r.lastDue = time.Now()
-	s.intake.unstrand()
+	for _, at := range s.intake.strandedAt() {
+		if routes.takes(at) {
+			s.intake.unstrand(at)
+		}
+	}
 	rows, err := s.store.ReadDue(s.work, DueQuery{
 		Shards: shards, Topics: routes.names(), Exclude: s.intake.under(), Limit: limit, Bytes: s.cfg.BatchBytes,
 	})

@@ -40,20 +40,27 @@ func (b *batch) build() bool {
 	b.attempt = &Attempt{ID: id, Broker: b.broker, Born: b.born, Window: b.s.cfg.Window}
 	b.events = make(chan event, 2*len(b.items))
 	var dead []Failure
-	buried := b.keep(func(it *item) bool {
+	var buried, again []*item
+	b.keep(func(it *item) bool {
 		half, failure := b.s.message(&it.row)
-		if failure != nil {
-			dead = append(dead, *failure)
-			return false
+		if failure == nil {
+			half.Queue, half.Born, half.Window = it.queue.ID, b.born, b.s.cfg.Window
+			it.half = half
+			return true
 		}
-		half.Queue, half.Born, half.Window = it.queue.ID, b.born, b.s.cfg.Window
-		it.half = half
-		return true
+		b.s.intake.breakLane(it)
+		if b.s.intake.leads(it) {
+			buried, dead = append(buried, it), append(dead, *failure)
+		} else {
+			again = append(again, it)
+		}
+		return false
 	})
 	for i, it := range b.items {
 		it.index = i
 		it.half.UniqKey = id.UniqKey(i)
 	}
+	b.forget(again)
 	b.bury(buried, dead)
 	return len(b.items) > 0
 }

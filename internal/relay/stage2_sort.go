@@ -4,11 +4,13 @@ import "log/slog"
 
 // sorted is what became of the halves of a batch, by what happens to their rows now.
 type sorted struct {
-	again  []*item // pending at once
-	off    []*item // put off, because of ...
-	putOff []Failure
-	buried []*item // dead, because of ...
-	dead   []Failure
+	again   []*item // pending at once
+	off     []*item // put off, because of ...
+	putOff  []Failure
+	buried  []*item // dead, because of ...
+	dead    []Failure
+	refused []*item // with a code that may be about the row or about the broker
+	why     []Failure
 
 	stored  map[string]bool    // topics of which a half was stored
 	trouble map[string]Failure // topics that the broker does not take now
@@ -24,6 +26,7 @@ func (b *batch) sort(answers []HalfAnswer) {
 		i++
 		return b.sortOne(&s, it, answers[i])
 	})
+	b.sortRefused(&s)
 	b.troubled(&s, n)
 	b.forget(s.again)
 	b.putOff(s.off, s.putOff)
@@ -33,42 +36,68 @@ func (b *batch) sort(answers []HalfAnswer) {
 func (b *batch) sortOne(s *sorted, it *item, a HalfAnswer) (keep bool) {
 	verdict, reason := JudgeHalf(a.Answer)
 	b.s.metrics.Half(b.ctx(), reason)
+	b.s.pauses.withdraw(b.broker, it.row.Topic)
 	if a.Stored {
 		it.stored = StoredHalf{Topic: it.row.Topic, UniqKey: it.half.UniqKey, HalfOffset: a.HalfOffset, LogOffset: a.LogOffset}
 	}
-	first := b.s.intake.mayDecide(it)
 	if verdict == HalfStored {
 		s.stored[it.row.Topic] = true
-		if !first {
+		keep = b.s.intake.mayDecide(it)
+		if !keep {
 			s.again = append(s.again, it)
 		}
-		return first
+		return keep
 	}
-	b.s.pauses.withdraw(b.broker, it.row.Topic)
 	b.s.intake.breakLane(it)
 	f := Failure{Row: it.row.ID, Reason: reason, Error: a.describe(), Broker: b.broker}
-	switch verdict {
-	case HalfForget:
-		s.silence = &f
-	case HalfSlow, HalfPause:
-		s.trouble[it.row.Topic] = f
-	case HalfStored, HalfUnsafe, HalfDead:
-	}
+	leads := b.s.intake.leads(it)
 	switch {
-	case !first:
+	case verdict == HalfForget:
+		s.silence = &f
+		s.again = append(s.again, it)
+	case verdict == HalfSlow && reason == ReasonBrokerRefused && leads:
+		s.refused, s.why = append(s.refused, it), append(s.why, f)
+	case verdict == HalfSlow || verdict == HalfPause && !leads:
+		s.trouble[it.row.Topic] = f
+		s.again = append(s.again, it)
+	case verdict == HalfPause:
+		s.trouble[it.row.Topic] = f
+		b.sortOff(s, it, f, false)
+	case !leads:
 		s.again = append(s.again, it)
 	case verdict == HalfUnsafe:
-		f.Delay, f.Counted = b.s.cfg.Retry.Wait(int(it.row.Attempts)), true
-		s.off, s.putOff = append(s.off, it), append(s.putOff, f)
-	case verdict == HalfPause:
-		f.Delay = b.s.cfg.Retry.Initial // the pause of the topic holds it back longer
-		s.off, s.putOff = append(s.off, it), append(s.putOff, f)
+		b.sortOff(s, it, f, true)
 	case verdict == HalfDead:
 		s.buried, s.dead = append(s.buried, it), append(s.dead, f)
-	default:
-		s.again = append(s.again, it)
 	}
 	return false
+}
+
+func (b *batch) sortOff(s *sorted, it *item, f Failure, counted bool) {
+	f.Counted, f.Delay = counted, b.s.cfg.Retry.Wait(int(it.row.Attempts))
+	f.Error = string(f.Reason) + ": " + f.Error
+	s.off, s.putOff = append(s.off, it), append(s.putOff, f)
+}
+
+// sortRefused tells a row that the broker does not like from a broker that does not work. If others of the topic went
+// through, it is the row. If not, the topic is paused, and a row that was alone, as the probe after a pause is, makes way for
+// another.
+func (b *batch) sortRefused(s *sorted) {
+	alone := make(map[string]int)
+	for _, it := range s.refused {
+		alone[it.row.Topic]++
+	}
+	for i, it := range s.refused {
+		f, topic := s.why[i], it.row.Topic
+		if !s.stored[topic] {
+			s.trouble[topic] = f
+		}
+		if s.stored[topic] || alone[topic] == 1 {
+			b.sortOff(s, it, f, s.stored[topic])
+		} else {
+			s.again = append(s.again, it)
+		}
+	}
 }
 
 // troubled slows down, pauses and resumes what the answers ask for. A broker that is merely busy and still takes some gets

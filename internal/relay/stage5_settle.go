@@ -31,6 +31,7 @@ func (b *batch) settle() {
 		b.s.intake.doubtItem(it)
 		b.s.resolver.add(b.doubt(it))
 	}
+	b.troubles(struck, doubts)
 	if len(settled)+len(struck) == 0 {
 		return
 	}
@@ -44,7 +45,6 @@ func (b *batch) settle() {
 	b.s.sent(settled)
 	b.s.intake.gone(settled...)
 	b.forget(struck)
-	b.troubles(struck, doubts)
 	b.s.cfg.at(PointSettle)
 }
 
@@ -64,8 +64,8 @@ func (b *batch) troubles(struck, doubts []*item) {
 func (b *batch) doubt(it *item) *doubt {
 	return &doubt{
 		attempt: b.attempt.ID, position: it.position, row: it.row.ID, key: it.row.Key(),
-		broker: b.broker, address: b.address, born: b.born, window: b.attempt.Window, since: time.Now(),
+		broker: b.broker, born: b.born, window: b.attempt.Window, since: time.Now(),
 		queue:    TopicQueue{Topic: it.row.Topic, Queue: it.queue.ID},
-		readFrom: b.attempt.Targets[it.target].ReadFrom, half: it.stored, reason: it.reason,
+		readFrom: b.attempt.Targets[it.target].ReadFrom, half: it.stored,
 	}
 }

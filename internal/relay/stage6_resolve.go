@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -18,50 +19,46 @@ type doubt struct {
 	row      int64
 	key      Key
 	broker   string
-	address  string
 	born     time.Time
 	window   time.Duration
 	since    time.Time
 	queue    TopicQueue
 	readFrom int64
 	half     StoredHalf
-	reason   Reason
 
-	looked bool      // the index and the queue have been asked once
-	fenced time.Time // when the broker was first seen to refuse; zero = not yet
+	looked   bool      // the index and the queue have been asked once
+	fenced   time.Time // when the broker was first seen to refuse; zero = not yet
+	fencedBy string    // the address that refused: another master's word would not do
 }
 
 // shortReading is how many messages the first look reads; a longer queue waits for the proof.
 const shortReading = 10_000
 
-// round takes the open doubts of a broker as far as they can be taken now, and returns when to look again.
+// round takes the open doubts of a broker as far as they can be taken now, and returns when to look again. What goes wrong
+// with one queue keeps no other waiting.
 func (d *docket) round(ctx context.Context, open []*doubt) (time.Duration, error) {
 	address, up := d.s.broker.Address(d.broker)
 	if !up {
 		return time.Second, fmt.Errorf("no master of broker %s answers", d.broker)
 	}
-	open, err := d.look(ctx, address, open)
-	if err != nil {
-		return time.Second, err
+	open, looking := d.look(ctx, address, open)
+	fencing := d.fence(ctx, address, open)
+	proving := d.prove(ctx, address, ripe(open, address, d.s.cfg.AppendMargin))
+	if err := errors.Join(looking, fencing, proving); err != nil {
+		return d.patience.next(), err
 	}
-	if err := d.fence(ctx, address, open); err != nil {
-		return time.Second, err
-	}
-	ripe := ripe(open, d.s.cfg.AppendMargin)
-	if len(ripe) > 0 {
-		if err := d.prove(ctx, address, ripe); err != nil {
-			return time.Second, err
-		}
-	}
+	d.patience.reset()
 	return wake(open, d.s.cfg.AppendMargin), nil
 }
 
-// look asks the index and, where it is short, the queue, once: most of what is in doubt after a lost answer is there.
+// look asks the index and, where it is short, the queue, once: most of what is in doubt after a lost answer is there. It
+// returns what is still open.
 func (d *docket) look(ctx context.Context, address string, open []*doubt) ([]*doubt, error) {
 	var fresh []*doubt
 	for _, o := range open {
 		if !o.looked {
 			fresh = append(fresh, o)
+			o.looked = true
 		}
 	}
 	if len(fresh) == 0 {
@@ -69,26 +66,25 @@ func (d *docket) look(ctx context.Context, address string, open []*doubt) ([]*do
 	}
 	d.s.cfg.at(PointResolve)
 	found, err := d.index(ctx, address, fresh)
-	if err != nil {
-		return nil, err
-	}
-	for queue, from := range starts(fresh) {
-		ends, err := d.s.broker.MaxOffsets(ctx, address, []TopicQueue{queue})
-		if err != nil {
-			return nil, fmt.Errorf("ask for the end of %s/%d: %w", queue.Topic, queue.Queue, err)
-		}
-		if ends[0]-from > shortReading {
-			continue
-		}
-		if _, err := d.read(ctx, address, queue, from, found); err != nil {
-			return nil, err
-		}
-	}
-	for _, o := range fresh {
-		o.looked = true
+	errs := []error{err}
+	for queue, doubts := range byQueue(fresh) {
+		errs = append(errs, d.glance(ctx, address, queue, doubts, found))
 	}
 	d.s.cfg.at(PointResolveClose)
-	return d.conclude(ctx, open, found, nil)
+	still, err := d.conclude(ctx, open, found, nil)
+	return still, errors.Join(append(errs, err)...)
+}
+
+// glance reads a short queue.
+func (d *docket) glance(ctx context.Context, address string, queue TopicQueue, doubts []*doubt, found map[string]bool) error {
+	ends, err := d.s.broker.MaxOffsets(ctx, address, []TopicQueue{queue})
+	if err != nil {
+		return fmt.Errorf("ask for the end of %s/%d: %w", queue.Topic, queue.Queue, err)
+	}
+	if from := starts(doubts)[0]; ends[0]-from <= shortReading {
+		_, err = d.read(ctx, address, queue, from, doubts, found)
+	}
+	return err
 }
 
 // fence sends a direct ROLLBACK for each doubt until the broker answers that the window is over by its own clock, or that
@@ -97,7 +93,7 @@ func (d *docket) fence(ctx context.Context, address string, open []*doubt) error
 	var asked []*doubt
 	var halves []StoredHalf
 	for _, o := range open {
-		if o.fenced.IsZero() && time.Since(o.born) >= o.window {
+		if (o.fenced.IsZero() || o.fencedBy != address) && time.Since(o.born) >= o.window {
 			asked, halves = append(asked, o), append(halves, o.half)
 		}
 	}
@@ -105,15 +101,19 @@ func (d *docket) fence(ctx context.Context, address string, open []*doubt) error
 		return nil
 	}
 	var unfenced *Answer
+	var err error
 	for i, a := range d.s.broker.Rollback(ctx, address, halves) {
 		switch {
 		case Fenced(a):
-			asked[i].fenced = time.Now()
+			asked[i].fenced, asked[i].fencedBy = time.Now(), address
 		case a.Err != nil:
-			return fmt.Errorf("probe the window with a rollback: %w", a.Err)
+			err = fmt.Errorf("probe the window with a rollback: %w", a.Err)
 		default:
 			unfenced = &a
 		}
+	}
+	if err != nil {
+		return err
 	}
 	if unfenced != nil && time.Since(oldest(asked).born) > oldest(asked).window+time.Minute {
 		return fmt.Errorf("a minute after its window the broker still does not refuse: %s; it may be older than 5.1.4, "+
@@ -125,42 +125,60 @@ func (d *docket) fence(ctx context.Context, address string, open []*doubt) error
 // prove reads the queues of fenced doubts to their ends, behind a barrier: a half sent now that the dispatcher has passed
 // shows that everything stored before is readable.
 func (d *docket) prove(ctx context.Context, address string, ripe []*doubt) error {
-	if err := d.barrier(ctx, address, ripe[0].queue); err != nil {
+	if len(ripe) == 0 {
+		return nil
+	}
+	queues := byQueue(ripe)
+	if err := d.barrier(ctx, address, queues); err != nil {
 		return err
 	}
 	d.s.cfg.at(PointResolve)
 	found := make(map[string]bool)
-	unproven := make(map[TopicQueue]string)
-	for queue, from := range starts(ripe) {
-		proof, err := d.read(ctx, address, queue, from, found)
+	absent := make(map[*doubt]bool)
+	var errs []error
+	for queue, doubts := range queues {
+		errs = append(errs, d.proveQueue(ctx, address, queue, doubts, found, absent))
+	}
+	d.s.cfg.at(PointResolveClose)
+	_, err := d.conclude(ctx, ripe, found, absent)
+	return errors.Join(append(errs, err)...)
+}
+
+// proveQueue reads one queue. Where messages from the start on have been deleted, the doubts that start later can still be
+// proven.
+func (d *docket) proveQueue(
+	ctx context.Context, address string, queue TopicQueue, doubts []*doubt, found map[string]bool, absent map[*doubt]bool,
+) error {
+	var why string
+	for _, from := range starts(doubts) {
+		proof, err := d.read(ctx, address, queue, from, doubts, found)
 		if err != nil {
 			return err
 		}
 		if !proof.Complete {
-			unproven[queue] = proof.Why
+			why = proof.Why
+			continue
 		}
+		for _, o := range doubts {
+			if o.readFrom >= from && !found[o.half.UniqKey] {
+				absent[o] = true
+			}
+		}
+		break
 	}
-	d.s.cfg.at(PointResolveClose)
-	_, err := d.conclude(ctx, ripe, found, func(o *doubt) bool {
-		_, not := unproven[o.queue]
-		return !not
-	})
-	if err != nil {
-		return err
-	}
-	for queue, why := range unproven {
-		return fmt.Errorf("what is in doubt on %s/%d of broker %s cannot be proven absent: %s", queue.Topic, queue.Queue, d.broker, why)
+	if why != "" {
+		return fmt.Errorf("what is in doubt on %s/%d cannot be proven absent: %s", queue.Topic, queue.Queue, why)
 	}
 	return nil
 }
 
 // conclude settles what was found, strikes what is proven absent, and returns what is still open.
-func (d *docket) conclude(ctx context.Context, open []*doubt, found map[string]bool, absent func(*doubt) bool) ([]*doubt, error) {
+func (d *docket) conclude(ctx context.Context, open []*doubt, found map[string]bool, absent map[*doubt]bool) ([]*doubt, error) {
 	closings := make(map[AttemptID]*Closing)
 	var still, closed []*doubt
 	for _, o := range open {
 		here := found[o.half.UniqKey]
-		if !here && (absent == nil || !absent(o)) {
+		if !here && !absent[o] {
 			still = append(still, o)
 			continue
 		}

@@ -1,0 +1,85 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/bits"
+	"time"
+)
+
+// Shards: ownership is in Postgres and never inferred from who seems alive. The lease is renewed meanwhile, however long it
+// takes to load what the last owner left.
+
+// takeoverPatience bounds loading the ledger of free shards.
+const takeoverPatience = time.Minute
+
+// takeFree takes the shards that the renewals find free.
+func (s *session) takeFree(work context.Context) error {
+	for {
+		select {
+		case <-work.Done():
+			return nil
+		case free := <-s.free:
+			if err := s.takeShards(work, free); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// takeShards makes free shards this session's own. Only once that is committed are their open attempts and blocked keys
+// loaded, each in a new statement, and only after that are their rows read: a reading from before would miss what the last
+// owner decided while this one waited for the lock.
+func (s *session) takeShards(work context.Context, free uint64) error {
+	ctx, cancel := context.WithTimeout(work, takeoverPatience)
+	defer cancel()
+	owned, err := s.store.TakeShards(ctx, s.id, free)
+	if err != nil {
+		return fmt.Errorf("take shards: %w", err)
+	}
+	taken := owned &^ s.loaded
+	if taken == 0 {
+		return nil
+	}
+	attempts, err := s.store.OpenAttempts(ctx, s.id, taken)
+	if err != nil {
+		return fmt.Errorf("load open attempts: %w", err)
+	}
+	blocked, err := s.store.BlockedKeys(ctx, taken)
+	if err != nil {
+		return fmt.Errorf("load blocked keys: %w", err)
+	}
+	for _, b := range blocked {
+		s.intake.hold(b.Key, b.Row, b.Dead)
+	}
+	doubts := 0
+	for i := range attempts {
+		doubts += s.inherit(&attempts[i])
+	}
+	s.loaded |= taken
+	s.intake.own(taken)
+	s.current.Store(&State{Session: s.id, Shards: s.loaded})
+	s.log.Info("shards taken", slog.Int("shards", bits.OnesCount64(owned)), slog.Int("in_doubt", doubts),
+		slog.Int("blocked_keys", len(blocked)))
+	return nil
+}
+
+// inherit takes over the open entries of a dead session's attempt.
+func (s *session) inherit(a *OpenAttempt) int {
+	for i, e := range a.Entries {
+		t := a.Targets[e.Target]
+		key := Key{}
+		if e.OrderingKey != "" {
+			key = Key{Topic: t.Topic, Ordering: e.OrderingKey}
+		}
+		s.intake.doubt(key, e.Row)
+		s.resolver.add(&doubt{
+			attempt: a.ID, position: a.Positions[i], row: e.Row, key: key,
+			broker: a.Broker, born: a.Born, window: a.Window, since: time.Now(),
+			queue: TopicQueue{Topic: t.Topic, Queue: t.Queue}, readFrom: t.ReadFrom,
+			half: StoredHalf{Topic: t.Topic, UniqKey: a.ID.UniqKey(e.Index), HalfOffset: e.HalfOffset, LogOffset: e.LogOffset},
+		})
+	}
+	return len(a.Entries)
+}
