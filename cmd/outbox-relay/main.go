@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/outbox-relay/outbox-relay/internal/config"
 )
@@ -21,18 +22,26 @@ const (
 	exitUsage   = 2 // the command line or the settings are wrong
 )
 
+// oneStop is within which several signals mean one stop: who signals a process and then its group, as timeout(1) does, sends
+// two.
+const oneStop = 100 * time.Millisecond
+
 func main() {
 	ctx, stop := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
+	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-signals
-		stop()
-		second := <-signals
-		if number, ok := second.(syscall.Signal); ok {
-			os.Exit(128 + int(number))
+		first := time.Now()
+		for s := range signals {
+			number, _ := s.(syscall.Signal)
+			switch {
+			case ctx.Err() == nil:
+				first = time.Now()
+				stop()
+			case time.Since(first) > oneStop:
+				os.Exit(128 + int(number))
+			}
 		}
-		os.Exit(exitFailure)
 	}()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -24,7 +24,7 @@ that does not exist end it. Logs go to standard error.`,
 			}
 			log := telemetry.NewLogger(cmd.ErrOrStderr(), cfg.Log.Level, cfg.Log.Format)
 			if err := app.Run(cmd.Context(), cfg, app.Process{Version: readVersion().Name, Log: log}); err != nil {
-				log.ErrorContext(cmd.Context(), "stopped", slog.String("error", err.Error()))
+				log.ErrorContext(cmd.Context(), "stopped", slog.String("error", app.OneLine(err)))
 				return failure{error: err, logged: true}
 			}
 			log.InfoContext(cmd.Context(), "stopped")

@@ -29,7 +29,7 @@ func (a *app) reachBroker(ctx context.Context) error {
 		OnCheck: func(_ txcheck.Half, answer txcheck.Answer) {
 			a.metrics.CheckBack(context.WithoutCancel(ctx), answer)
 		},
-		Logger: telemetry.Component(a.log, "rocketmq"),
+		Logger: telemetry.Component(a.base, "rocketmq"),
 	})
 	if err != nil {
 		return err

@@ -41,6 +41,7 @@ type app struct {
 	cfg        *config.Config
 	version    string
 	log        *slog.Logger
+	base       *slog.Logger // without a component
 	serving    func(string)
 	progress   *telemetry.Progress
 	conditions *telemetry.Conditions
@@ -58,7 +59,7 @@ type app struct {
 // earlier only for what waiting does not mend.
 func Run(ctx context.Context, cfg *config.Config, p Process) error {
 	a := &app{
-		cfg: cfg, version: p.Version, log: telemetry.Component(p.Log, "app"), serving: p.Serving,
+		cfg: cfg, version: p.Version, log: telemetry.Component(p.Log, "app"), base: p.Log, serving: p.Serving,
 		progress:   telemetry.NewProgress(time.Now),
 		conditions: telemetry.NewConditions(conditionDatabase, conditionTopics, conditionSession),
 	}
@@ -93,7 +94,7 @@ func (a *app) run(ctx context.Context) error {
 
 func (a *app) startTelemetry(ctx context.Context) (err error) {
 	a.telemetry, err = telemetry.New(ctx, telemetry.Options{
-		Version: a.version, Instance: a.cfg.Instance, Log: telemetry.Component(a.log, "telemetry"),
+		Version: a.version, Instance: a.cfg.Instance, Log: telemetry.Component(a.base, "telemetry"),
 	})
 	if err != nil {
 		return err
@@ -126,7 +127,7 @@ func (a *app) serve(ctx context.Context) error {
 // shutdown.grace.
 func (a *app) flow(ctx context.Context) error {
 	r, err := relay.New(a.relayConfig(), relay.Options{
-		Store: a.store, Broker: a.client, Log: telemetry.Component(a.log, "relay"), Metrics: a.metrics, Progress: a.progress.Tick,
+		Store: a.store, Broker: a.client, Log: telemetry.Component(a.base, "relay"), Metrics: a.metrics, Progress: a.progress.Tick,
 	})
 	if err != nil {
 		return err
@@ -154,7 +155,7 @@ func (a *app) flow(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 	}
-	a.log.InfoContext(ctx, "stopping", slog.Duration("grace", a.cfg.Shutdown.Grace))
+	a.log.InfoContext(ctx, "stopping", slog.String("grace", a.cfg.Shutdown.Grace.String()))
 	select {
 	case err := <-done:
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
@@ -37,13 +38,19 @@ func (a *app) await(ctx context.Context, condition string, try func(context.Cont
 		if errors.Is(err, errMistake) {
 			return err
 		}
-		a.set(ctx, condition, err.Error())
+		a.set(ctx, condition, OneLine(err))
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(wait.Wait(failures)):
 		}
 	}
+}
+
+// OneLine is the text of err without line breaks: pgx writes one line for each address it tried, and errors that were joined
+// are one below the other.
+func OneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\t' }), "; ")
 }
 
 // set says whether a condition of readiness holds, reason "" if it does, and logs what is news.

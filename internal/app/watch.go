@@ -8,7 +8,7 @@ import (
 )
 
 // watchEvery is how often readiness and the state of the brokers are looked at.
-const watchEvery = time.Second
+const watchEvery = 500 * time.Millisecond
 
 // heartbeat is when the official client has sent its first heartbeat, which registers the producer group: one second after
 // its start, and a little for the way.
@@ -20,7 +20,9 @@ func (a *app) watch(ctx context.Context, r *relay.Relay) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
-		a.watchSession(ctx, r, time.Now().After(registered))
+		if time.Now().After(registered) {
+			a.watchSession(ctx, r)
+		}
 		a.watchBrokers()
 		select {
 		case <-ctx.Done():
@@ -32,14 +34,10 @@ func (a *app) watch(ctx context.Context, r *relay.Relay) error {
 
 // watchSession: a session proves that the database answers, because its lease is renewed; without one the database is
 // asked.
-func (a *app) watchSession(ctx context.Context, r *relay.Relay, registered bool) {
-	switch {
-	case r.State() != nil && registered:
+func (a *app) watchSession(ctx context.Context, r *relay.Relay) {
+	if r.State() != nil {
 		a.set(ctx, conditionDatabase, "")
 		a.set(ctx, conditionSession, "")
-		return
-	case r.State() != nil:
-		a.set(ctx, conditionSession, "the brokers have had no heartbeat yet")
 		return
 	}
 	ping, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -49,10 +47,10 @@ func (a *app) watchSession(ctx context.Context, r *relay.Relay, registered bool)
 		if ctx.Err() != nil {
 			return
 		}
-		reason = err.Error()
+		reason = OneLine(err)
 	}
 	a.set(ctx, conditionDatabase, reason)
-	a.set(ctx, conditionSession, "no lease")
+	a.set(ctx, conditionSession, "no session is open")
 }
 
 func (a *app) watchBrokers() {
