@@ -4,7 +4,8 @@ package rocketmq
 const (
 	reqPullMessage    = 11
 	reqQueryMessage   = 12
-	reqGetBrokerConf  = 26
+	reqBrokerConfig   = 26
+	reqBrokerRuntime  = 28
 	reqGetMaxOffset   = 30
 	reqGetMinOffset   = 31
 	reqEndTransaction = 37
