@@ -29,9 +29,18 @@ func buildRelay(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "outbox-relay")
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/outbox-relay/outbox-relay/cmd/outbox-relay")
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the relay: %w\n%s", err, output)
+		return "", fmt.Errorf("build the relay: %w%s", err, indented(output))
 	}
 	return binary, nil
+}
+
+// indented returns what a program said, on lines of its own; "" if it said nothing.
+func indented(output []byte) string {
+	output = bytes.TrimSpace(output)
+	if len(output) == 0 {
+		return ""
+	}
+	return "\n  " + string(bytes.ReplaceAll(output, []byte("\n"), []byte("\n  ")))
 }
 
 // newRelay configures a relay by its environment alone: a database, name servers and topics are all that it needs.
@@ -69,7 +78,7 @@ func (r *relay) migrate(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, r.binary, "migrate", "up")
 	cmd.Env = r.env
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("outbox-relay migrate up: %w\n%s", err, output)
+		return fmt.Errorf("outbox-relay migrate up: %w%s", err, indented(output))
 	}
 	return nil
 }
