@@ -36,13 +36,19 @@ func (a *app) reachBroker(ctx context.Context) error {
 	}
 	a.closers.add("broker client", func(context.Context) error { return client.Close() })
 	a.client = client
-	return a.await(ctx, conditionTopics, func(ctx context.Context) error {
-		err := client.Bind(ctx, topicNames(a.topics()))
+	topics := topicNames(a.topics())
+	err = a.await(ctx, conditionTopics, func(ctx context.Context) error {
+		err := client.Bind(ctx, topics)
 		if errors.Is(err, rocketmq.ErrTopicMissing) || errors.Is(err, rocketmq.ErrNotWritable) {
 			return mistake(err)
 		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	a.unexamined = examination{topics: topics, brokers: true}
+	return a.examine(ctx, &a.unexamined)
 }
 
 // foreign says, once for each origin, that another outbox or program is asked about in our group.

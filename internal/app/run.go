@@ -53,6 +53,8 @@ type app struct {
 	store     *postgres.Store
 	origin    string
 	client    *rocketmq.Client
+
+	unexamined examination // by watch, once it runs
 }
 
 // Run relays until ctx is done, and then returns nil if everything under way was finished within shutdown.grace. It returns

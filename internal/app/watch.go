@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
@@ -14,9 +15,12 @@ const watchEvery = 500 * time.Millisecond
 // its start, and a little for the way.
 const heartbeat = 1500 * time.Millisecond
 
+// examineEvery is how often topics and brokers are asked that did not answer at the start.
+const examineEvery = 10 * time.Second
+
 // watch keeps the conditions of readiness and the gauges of the brokers true until ctx is done.
 func (a *app) watch(ctx context.Context, r *relay.Relay) error {
-	registered := time.Now().Add(heartbeat)
+	registered, examined := time.Now().Add(heartbeat), time.Now()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -24,6 +28,12 @@ func (a *app) watch(ctx context.Context, r *relay.Relay) error {
 			a.watchSession(ctx, r)
 		}
 		a.watchBrokers()
+		if a.unexamined.open() && time.Since(examined) > examineEvery {
+			if err := a.examine(ctx, &a.unexamined); err != nil {
+				a.log.ErrorContext(ctx, "exactly-once delivery cannot be promised", slog.String("error", OneLine(err)), slog.Bool("alert", true))
+			}
+			examined = time.Now()
+		}
 		select {
 		case <-ctx.Done():
 			return nil
