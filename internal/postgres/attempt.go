@@ -39,7 +39,7 @@ func newLedgerArrays(a *relay.Attempt) (*ledgerArrays, error) {
 	}
 	for _, t := range a.Targets {
 		l.topics = append(l.topics, t.Topic)
-		l.queues = append(l.queues, int32(t.Queue)) //nolint:gosec // queue ids are small
+		l.queues = append(l.queues, int32(t.Queue))
 		l.readFrom = append(l.readFrom, t.ReadFrom)
 	}
 	for i := range a.Entries {
@@ -55,17 +55,17 @@ func (l *ledgerArrays) set(i int, e *relay.Entry) error {
 		return fmt.Errorf("entry %d: target %d, index %d or shard %d is out of range", i, e.Target, e.Index, e.Shard)
 	}
 	l.ids[i], l.shard[i], l.halfOffsets[i], l.logOffsets[i] = e.Row, e.Shard, e.HalfOffset, e.LogOffset
-	l.targets[i] = int16(e.Target) + 1 //nolint:gosec // checked above
+	l.targets[i] = int16(e.Target) + 1
 	l.mask |= 1 << e.Shard
 	n := len(l.ids)
 	if l.indexes == nil && e.Index != i {
 		l.indexes = make([]int16, n)
 		for j := range i {
-			l.indexes[j] = int16(j) //nolint:gosec // at most 32,768 entries
+			l.indexes[j] = int16(j)
 		}
 	}
 	if l.indexes != nil {
-		l.indexes[i] = int16(e.Index) //nolint:gosec // checked above
+		l.indexes[i] = int16(e.Index)
 	}
 	l.orderingKeys = setKey(l.orderingKeys, n, i, e.OrderingKey)
 	l.dedupKeys = setKey(l.dedupKeys, n, i, e.DedupKey)

@@ -132,9 +132,9 @@ func (l ledgerState) move(c relay.Closing) (move, error) {
 	for i, st := range state {
 		switch st {
 		case open:
-			m.open = append(m.open, int16(i)) //nolint:gosec // at most 32,768 entries
+			m.open = append(m.open, int16(i))
 		case struck:
-			m.struck = append(m.struck, int16(i)) //nolint:gosec // at most 32,768 entries
+			m.struck = append(m.struck, int16(i))
 		}
 	}
 	return m, nil

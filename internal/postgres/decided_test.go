@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"io"
 	"log/slog"
 	"testing"
 
@@ -98,7 +97,7 @@ func TestDecidedIgnoresTheRest(t *testing.T) {
 func TestDecidedNamesPreparedTransactions(t *testing.T) {
 	t.Parallel()
 	server, err := stack.StartPostgres(t.Context(), stack.Options{
-		PostgresConfig: map[string]string{"max_prepared_transactions": "2"}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		PostgresConfig: map[string]string{"max_prepared_transactions": "2"}, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })

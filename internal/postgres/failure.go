@@ -10,7 +10,7 @@ import (
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 )
 
-// Parked, as a failure's delay, puts a row off until it is released by another PutOff.
+// Parked is a delay without end: the row stays put off until another PutOff releases it.
 const Parked = math.MaxInt64
 
 // Both statements lock the lease as a decision does, and write only while it stands. A row that is gone is left at that.

@@ -69,11 +69,10 @@ func TestDecisionWaitsForTheDeletionOfItsLease(t *testing.T) {
 			_, err = deleting.Exec(t.Context(), `DELETE FROM outbox_lease WHERE session = $1`, session)
 			require.NoError(t, err)
 
-			decisions := make(chan relay.Written, 1)
-			go func() { decisions <- o.write(session, nil, o.attempt(ids...)) }()
+			decided := o.writing(session, nil, o.attempt(ids...))
 			o.waiting(1)
 			require.NoError(t, test.end(deleting))
-			require.Equal(t, []relay.Decision{test.want}, (<-decisions).Decided)
+			require.Equal(t, []relay.Decision{test.want}, decided().Decided)
 			require.Equal(t, test.rows, query1[int](o, `SELECT count(*) FROM outbox_attempt`))
 		})
 	}
@@ -97,20 +96,18 @@ func TestTakeoverFindsTheDecisionItWaitedFor(t *testing.T) {
 		queues, read_from, ids, targets, shard, half_offsets, log_offsets)
 		VALUES ($1, gen_random_uuid(), 0, '', '', now(), 0, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`, a.ID[:])
 	require.NoError(t, err)
-	decisions := make(chan relay.Written, 1)
-	go func() { decisions <- o.write(session, nil, a) }()
+	decided := o.writing(session, nil, a)
 	o.waiting(1)
 
 	// The next relay of the same name declares it dead, and has to wait.
 	successor := uuid.New()
-	opened := make(chan error, 1)
-	go func() {
-		opened <- next.OpenSession(t.Context(), relay.Session{ID: successor, Instance: "a"}, lease)
-	}()
+	opened := doing(t, func() error {
+		return next.OpenSession(t.Context(), relay.Session{ID: successor, Instance: "a"}, lease)
+	})
 	o.waiting(2)
 	require.NoError(t, blocking.Rollback(t.Context()))
-	require.Equal(t, []relay.Decision{relay.DecisionMade}, (<-decisions).Decided)
-	require.NoError(t, <-opened)
+	require.Equal(t, []relay.Decision{relay.DecisionMade}, decided().Decided)
+	opened()
 
 	owned, err := next.TakeShards(t.Context(), successor, all)
 	require.NoError(t, err)
@@ -145,16 +142,15 @@ func TestFailuresHoldTheLease(t *testing.T) {
 			_, err = holding.Exec(t.Context(), `SELECT FROM outbox WHERE id = $1 FOR UPDATE`, ids[0])
 			require.NoError(t, err)
 
-			written, closed := make(chan error, 1), make(chan error, 1)
-			go func() {
-				written <- write(o, session, []relay.Failure{{Row: ids[0], Reason: relay.ReasonBodyEmpty, Error: "empty"}})
-			}()
+			written := doing(t, func() error {
+				return write(o, session, []relay.Failure{{Row: ids[0], Reason: relay.ReasonBodyEmpty, Error: "empty"}})
+			})
 			o.waiting(1)
-			go func() { closed <- o.CloseSession(t.Context(), session) }()
+			closed := doing(t, func() error { return o.CloseSession(t.Context(), session) })
 			o.waiting(2)
 			require.NoError(t, holding.Rollback(t.Context()))
-			require.NoError(t, <-written)
-			require.NoError(t, <-closed)
+			written()
+			closed()
 			require.Equal(t, 1, query1[int](o, `SELECT (SELECT count(*) FROM outbox_dead) +
 				(SELECT count(*) FROM outbox WHERE available_at IS NOT NULL)`))
 		})

@@ -220,7 +220,44 @@ func (o *outbox) waiting(n int) {
 	require.Eventually(o.t, func() bool {
 		var waiting int
 		err := o.admin.QueryRow(context.Background(),
-			`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
+			`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND wait_event_type = 'Lock'`).Scan(&waiting)
 		return err == nil && waiting == n
 	}, 10*time.Second, 5*time.Millisecond, "no backend waits for a lock")
+}
+
+// background runs f beside the test. The function it returns waits for the result and wants no error.
+func background[T any](t testing.TB, f func() (T, error)) (wait func() T) {
+	t.Helper()
+	type result struct {
+		value T
+		err   error
+	}
+	results := make(chan result, 1)
+	go func() {
+		value, err := f()
+		results <- result{value, err}
+	}()
+	return func() T {
+		t.Helper()
+		select {
+		case r := <-results:
+			require.NoError(t, r.err)
+			return r.value
+		case <-time.After(time.Minute):
+			require.FailNow(t, "what was started beside the test did not end")
+			panic("unreachable")
+		}
+	}
+}
+
+// writing writes beside the test.
+func (o *outbox) writing(session uuid.UUID, closings []relay.Closing, attempts ...*relay.Attempt) (wait func() relay.Written) {
+	o.t.Helper()
+	return background(o.t, func() (relay.Written, error) { return o.Write(o.t.Context(), session, closings, attempts) })
+}
+
+// doing runs something beside the test that has no result.
+func doing(t testing.TB, f func() error) (wait func() struct{}) {
+	t.Helper()
+	return background(t, func() (struct{}, error) { return struct{}{}, f() })
 }

@@ -88,7 +88,7 @@ func (s *Store) RenewSession(ctx context.Context, id uuid.UUID, lease time.Durat
 	if !renewed {
 		return 0, fmt.Errorf("renew session %s: %w", id, relay.ErrSessionOver)
 	}
-	return uint64(free), nil //nolint:gosec // a bit mask: bit 63 is the sign
+	return uint64(free), nil
 }
 
 const sqlCloseSession = `DELETE FROM {schema}.outbox_lease WHERE session = $1`
@@ -128,7 +128,7 @@ func (s *Store) Leases(ctx context.Context) ([]Lease, error) {
 		var l Lease
 		var shards, left int64
 		err := row.Scan(&l.Session, &l.Instance, &l.ClientID, &l.Version, &shards, &l.Started, &l.Renewed, &left)
-		l.Shards = uint64(shards) //nolint:gosec // a bit mask: bit 63 is the sign
+		l.Shards = uint64(shards)
 		l.Left = time.Duration(left) * time.Microsecond
 		return l, err
 	})

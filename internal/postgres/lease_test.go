@@ -31,7 +31,8 @@ func TestOpenSession(t *testing.T) {
 	require.Len(t, leases, 2)
 	require.Equal(t, other, leases[0].Session)
 	got := leases[1]
-	require.Equal(t, s, relay.Session{ID: got.Session, Instance: got.Instance, ClientID: got.ClientID, Version: got.Version})
+	named := relay.Session{ID: got.Session, Instance: got.Instance, ClientID: got.ClientID, Version: got.Version}
+	require.Equal(t, s, named)
 	require.Zero(t, got.Shards)
 	require.InDelta(t, lease.Seconds(), got.Left.Seconds(), 5)
 	require.WithinDuration(t, time.Now(), got.Started, time.Minute)
@@ -67,11 +68,14 @@ func TestOpenSessionLooksAgainAfterWaiting(t *testing.T) {
 	defer renewing.Rollback(t.Context()) //nolint:errcheck // committed below
 	_, err = renewing.Exec(t.Context(), `UPDATE outbox_lease SET expires_at = clock_timestamp() + interval '10 s'`)
 	require.NoError(t, err)
-	done := make(chan uuid.UUID, 1)
-	go func() { done <- o.session("next", 0) }()
+	next := uuid.New()
+	opened := doing(t, func() error {
+		return o.OpenSession(t.Context(), relay.Session{ID: next, Instance: "next"}, lease)
+	})
 	o.waiting(1)
 	require.NoError(t, renewing.Commit(t.Context()))
-	require.Equal(t, []uuid.UUID{late, <-done}, o.sessions())
+	opened()
+	require.Equal(t, []uuid.UUID{late, next}, o.sessions())
 }
 
 func TestRenewSession(t *testing.T) {

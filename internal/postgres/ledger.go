@@ -134,7 +134,7 @@ func (s *Store) queueDecision(batch *pgx.Batch, session uuid.UUID, a *relay.Atte
 		return err
 	}
 	seconds := int64(a.Window.Seconds())
-	batch.Queue(s.sql(sqlDecide), a.ID[:], session, int64(l.mask), a.Broker, a.Address, a.Born, seconds, //nolint:gosec // a bit mask: bit 63 is the sign
+	batch.Queue(s.sql(sqlDecide), a.ID[:], session, int64(l.mask), a.Broker, a.Address, a.Born, seconds,
 		l.topics, l.queues, l.readFrom, l.ids, l.targets, l.indexes, l.shard, l.halfOffsets, l.logOffsets, l.orderingKeys,
 		l.dedupKeys)
 	return nil

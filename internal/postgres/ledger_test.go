@@ -73,7 +73,7 @@ func TestLedgerRowHoldsTheAttempt(t *testing.T) {
 	require.Equal(t, *a, withBorn(open[0].Attempt, a.Born))
 	require.True(t, a.Born.Equal(open[0].Born), "born to the millisecond")
 	require.Equal(t, []int{0, 1, 2, 3}, open[0].Positions)
-	require.Less(t, query1[int64](o, `SELECT shards FROM outbox_attempt`), int64(0), "shard 63 is the sign bit")
+	require.Negative(t, query1[int64](o, `SELECT shards FROM outbox_attempt`), "shard 63 is the sign bit")
 }
 
 // withBorn replaces a time that was compared before by one that is equal to the byte.
@@ -256,11 +256,10 @@ func TestSettleWaitsForStrike(t *testing.T) {
 			_, err = striking.Exec(t.Context(), `UPDATE outbox_attempt SET struck = '{0}', closed_at = now()`)
 			require.NoError(t, err)
 
-			done := make(chan relay.Written, 1)
-			go func() { done <- o.write(session, []relay.Closing{closing}) }()
+			settled := o.writing(session, []relay.Closing{closing})
 			o.waiting(1)
 			require.NoError(t, striking.Commit(t.Context()))
-			require.Equal(t, []relay.Closed{{Broken: []int{0}}}, (<-done).Closed)
+			require.Equal(t, []relay.Closed{{Broken: []int{0}}}, settled().Closed)
 			require.Equal(t, ids, o.pending(), "the row was given back and is not deleted")
 		})
 	}
@@ -281,7 +280,7 @@ func TestSettleAndStrikeRace(t *testing.T) {
 		wg.Go(func() { settled = o.write(session, []relay.Closing{{Attempt: a.ID, All: true}}) })
 		wg.Go(func() {
 			_, err := other.Write(t.Context(), session, []relay.Closing{{Attempt: a.ID, Struck: []int{1, 4}}}, nil)
-			require.NoError(t, err) //nolint:testifylint // the test ends anyway
+			require.NoError(t, err)
 		})
 		wg.Wait()
 		struck := query1[[]int16](o, `SELECT coalesce(struck, '{}') FROM outbox_attempt WHERE id = $1`, a.ID[:])

@@ -77,7 +77,8 @@ func plans(session string) []planCase {
 		{"delete all", `'\x00'`, []string{"outbox_pkey", "outbox_attempt_pkey"}, 0},
 		{
 			"decide", `'\x00', ` + me + `, -1, 'b', 'a', now(), 10, '{t}', '{1}', '{1}', ` + ids + `, '{1}', NULL, '{1}', '{1}', '{1}', NULL, NULL`,
-			[]string{"outbox_pkey"}, 0,
+			[]string{"outbox_pkey"},
+			0,
 		},
 		{"delete rows", ids, []string{"outbox_pkey"}, 0},
 		{"put off", me + `, ` + ids + `, '{1}', '{e}', '{1}'`, []string{"outbox_pkey"}, 0},

@@ -30,7 +30,7 @@ SELECT id, created_at, shard, attempts, topic, coalesce(tag, ''), coalesce(keys,
 // ReadFresh returns rows that were never put off, in id order.
 func (s *Store) ReadFresh(ctx context.Context, q relay.FreshQuery) ([]relay.Row, error) {
 	rows, err := s.pool.Query(ctx, s.sql(sqlReadFresh),
-		q.After, int64(q.Shards), q.Topics, exclude(q.Exclude), q.Limit, q.Bytes) //nolint:gosec // a bit mask: bit 63 is the sign
+		q.After, int64(q.Shards), q.Topics, exclude(q.Exclude), q.Limit, q.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("read fresh rows: %w", err)
 	}
@@ -57,7 +57,7 @@ SELECT id, created_at, shard, attempts, topic, coalesce(tag, ''), coalesce(keys,
 // ReadDue returns rows whose available_at has passed, the longest due first.
 func (s *Store) ReadDue(ctx context.Context, q relay.DueQuery) ([]relay.Row, error) {
 	rows, err := s.pool.Query(ctx, s.sql(sqlReadDue),
-		int64(q.Shards), q.Topics, exclude(q.Exclude), q.Limit, q.Bytes) //nolint:gosec // a bit mask: bit 63 is the sign
+		int64(q.Shards), q.Topics, exclude(q.Exclude), q.Limit, q.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("read due rows: %w", err)
 	}

@@ -29,7 +29,7 @@ func (s *Store) TakeShards(ctx context.Context, id uuid.UUID, want uint64) (uint
 	batch := &pgx.Batch{}
 	batch.Queue(`BEGIN`) // LOCK TABLE refuses to run in the implicit transaction of a pipeline
 	batch.Queue(s.sql(sqlLockLeases))
-	batch.Queue(s.sql(sqlTakeShards), id, int64(want)) //nolint:gosec // a bit mask: bit 63 is the sign
+	batch.Queue(s.sql(sqlTakeShards), id, int64(want))
 	batch.Queue(`COMMIT`)
 	var owned []int64
 	err := s.pipeline(ctx, batch, func(results pgx.BatchResults) error {
@@ -55,5 +55,5 @@ func (s *Store) TakeShards(ctx context.Context, id uuid.UUID, want uint64) (uint
 	if len(owned) == 0 {
 		return 0, fmt.Errorf("take shards for session %s: %w", id, relay.ErrSessionOver)
 	}
-	return uint64(owned[0]), nil //nolint:gosec // a bit mask: bit 63 is the sign
+	return uint64(owned[0]), nil
 }

@@ -51,15 +51,10 @@ func TestTakeShardsLooksAfterWaiting(t *testing.T) {
 	defer taking.Rollback(t.Context()) //nolint:errcheck // committed below
 	_, err = taking.Exec(t.Context(), `UPDATE outbox_lease SET shards = 6 WHERE session = $1`, a)
 	require.NoError(t, err)
-	done := make(chan uint64, 1)
-	go func() {
-		owned, err := o.TakeShards(t.Context(), b, 7)
-		require.NoError(t, err) //nolint:testifylint // the test ends anyway
-		done <- owned
-	}()
+	taken := background(t, func() (uint64, error) { return o.TakeShards(t.Context(), b, 7) })
 	o.waiting(1)
 	require.NoError(t, taking.Commit(t.Context()))
-	require.Equal(t, uint64(1), <-done)
+	require.Equal(t, uint64(1), taken())
 }
 
 // Many relays come and go, take what they can get, expire and are replaced. No shard ever has two owners who could both
@@ -81,12 +76,12 @@ func TestShardsHaveOneOwner(t *testing.T) {
 	for n := range relays {
 		seed := uint64(time.Now().UnixNano()) + uint64(n)
 		t.Logf("relay %d: seed %d", n, seed)
-		random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test
+		random := rand.New(rand.NewPCG(seed, 0))
 		store, instance := o.another(), string(rune('a'+n))
 		wg.Go(func() {
 			for time.Now().Before(deadline) {
 				session := relay.Session{ID: uuid.New(), Instance: instance}
-				require.NoError(t, store.OpenSession(t.Context(), session, 300*time.Millisecond)) //nolint:testifylint // ends the test
+				require.NoError(t, store.OpenSession(t.Context(), session, 300*time.Millisecond))
 				mine := uint64(0)
 				for range 1 + random.IntN(12) {
 					if random.IntN(8) == 0 {
@@ -96,13 +91,13 @@ func TestShardsHaveOneOwner(t *testing.T) {
 					if errors.Is(err, relay.ErrSessionOver) {
 						break
 					}
-					require.NoError(t, err) //nolint:testifylint // ends the test
+					require.NoError(t, err)
 					owned, err := store.TakeShards(t.Context(), session.ID, free&random.Uint64()|1<<random.IntN(64))
 					if errors.Is(err, relay.ErrSessionOver) {
 						break
 					}
-					require.NoError(t, err)                                //nolint:testifylint // ends the test
-					require.Equal(t, mine, mine&owned, "a shard was lost") //nolint:testifylint // ends the test
+					require.NoError(t, err)
+					require.Equal(t, mine, mine&owned, "a shard was lost")
 					mine = owned
 				}
 			}

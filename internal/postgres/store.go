@@ -38,7 +38,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // schema and nobody can slip another table under it.
 func (s *Store) sql(template string) string {
 	if text, ok := s.texts.Load(template); ok {
-		return text.(string) //nolint:forcetypeassert // only strings are stored
+		return text.(string)
 	}
 	text := strings.ReplaceAll(template, "{schema}", s.schema)
 	s.texts.Store(template, text)

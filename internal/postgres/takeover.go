@@ -24,7 +24,7 @@ SELECT id, broker, address, born_at, window_s, topics, queues, read_from, ids, t
 // only. It must be called after TakeShards has returned: a decision of the former owner that took place until then is seen,
 // and none can follow.
 func (s *Store) OpenAttempts(ctx context.Context, self uuid.UUID, shards uint64) ([]relay.OpenAttempt, error) {
-	rows, err := s.pool.Query(ctx, s.sql(sqlOpenAttempts), self, int64(shards)) //nolint:gosec // a bit mask: bit 63 is the sign
+	rows, err := s.pool.Query(ctx, s.sql(sqlOpenAttempts), self, int64(shards))
 	if err != nil {
 		return nil, fmt.Errorf("load open attempts: %w", err)
 	}
@@ -59,7 +59,7 @@ func scanOpen(row pgx.CollectableRow, shards uint64) (relay.OpenAttempt, error) 
 		return a, fmt.Errorf("attempt %x: %w", id, err)
 	}
 	for n := range l.ids {
-		if !all && !slices.Contains(open, int16(n)) { //nolint:gosec // at most 32,768 entries
+		if !all && !slices.Contains(open, int16(n)) {
 			continue
 		}
 		entry, err := l.entry(n)
@@ -93,7 +93,7 @@ SELECT DISTINCT ON (topic, ordering_key) topic, ordering_key, id, dead
 // BlockedKeys returns the keys of shards of which a row was put off, or is dead while its topic's on_dead is block, each
 // with the lowest such row.
 func (s *Store) BlockedKeys(ctx context.Context, shards uint64) ([]relay.BlockedKey, error) {
-	rows, err := s.pool.Query(ctx, s.sql(sqlBlockedKeys), int64(shards)) //nolint:gosec // a bit mask: bit 63 is the sign
+	rows, err := s.pool.Query(ctx, s.sql(sqlBlockedKeys), int64(shards))
 	if err != nil {
 		return nil, fmt.Errorf("load blocked keys: %w", err)
 	}

@@ -48,7 +48,7 @@ func TestBindTopicOfTwoRelaysAtOnce(t *testing.T) {
 		wg.Go(func() {
 			var err error
 			results[i], err = o.BindTopic(t.Context(), relay.Topic{Name: "t", Type: "transaction", Delivery: "exactly_once", OnDead: onDead})
-			require.NoError(t, err) //nolint:testifylint // ends the test
+			require.NoError(t, err)
 		})
 	}
 	wg.Wait()
