@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -81,13 +82,15 @@ func (c *checker) tag() {
 
 func (c *checker) keys() {
 	for i, k := range c.m.Keys {
-		field := fmt.Sprintf("keys[%d]", i)
 		if k == "" {
-			c.fault(KindBadProperties, field, quote(k), "must not be empty")
+			c.fault(KindBadProperties, keysField(i), quote(k), "must not be empty")
 		}
-		c.key(field, k)
+		c.key(keysField(i), k)
 	}
 }
+
+// keysField is called for every key of every row that the relay reads: no Sprintf.
+func keysField(i int) string { return "keys[" + strconv.Itoa(i) + "]" }
 
 func (c *checker) dedupKey() { c.key("dedup_key", c.m.DedupKey) }
 
@@ -122,21 +125,21 @@ func (c *checker) headers() {
 }
 
 func (c *checker) header(name, value string) {
-	field := "headers[" + quote(name) + "]"
+	bad := func(part, rule string) { c.fault(KindBadHeaders, "headers["+quote(name)+"]", part, rule) }
 	if name == "" {
-		c.fault(KindBadHeaders, field, "name", "must not be empty")
+		bad("name", "must not be empty")
 	}
 	if rule, where := textFault(name); rule != "" {
-		c.fault(KindBadHeaders, field, "name", rule+": "+where)
+		bad("name", rule+": "+where)
 	}
 	if reservedHeaders[name] || hasPrefix(name, reservedHeaderPrefixes) {
-		c.fault(KindBadHeaders, field, "name", "is reserved by RocketMQ or the relay")
+		bad("name", "is reserved by RocketMQ or the relay")
 	}
 	if value == "" {
-		c.fault(KindBadHeaders, field, "value", "must not be empty: RocketMQ drops such a property")
+		bad("value", "must not be empty: RocketMQ drops such a property")
 	}
 	if rule, where := textFault(value); rule != "" {
-		c.fault(KindBadHeaders, field, "value", rule+": "+where)
+		bad("value", rule+": "+where)
 	}
 }
 
