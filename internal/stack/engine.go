@@ -25,7 +25,7 @@ const (
 func (o Options) engine() Engine {
 	engine := o.Engine
 	if engine == "" {
-		engine = Engine(os.Getenv("OUTBOX_STACK"))
+		engine = Engine(os.Getenv(EnvEngine))
 	}
 	if engine == "" {
 		engine = EngineAuto
@@ -33,20 +33,20 @@ func (o Options) engine() Engine {
 	return engine
 }
 
-// useContainers chooses for the server of an image. PostgreSQL and RocketMQ need
-// not find each other; name server and broker are of one image and therefore of
-// one kind.
-func useContainers(ctx context.Context, opts Options, image string) (bool, error) {
+// useContainers chooses for the servers of some images. PostgreSQL and RocketMQ
+// need not find each other; name server and broker are of one image and therefore
+// of one kind.
+func useContainers(ctx context.Context, opts Options, images ...string) (bool, error) {
 	switch engine := opts.engine(); engine {
 	case EngineNative:
 		return false, nil
 	case EngineDocker:
-		if err := haveImage(ctx, opts, image); err != nil {
+		if err := haveImages(ctx, opts, images); err != nil {
 			return false, fmt.Errorf("OUTBOX_STACK asks for Docker: %w", err)
 		}
 		return true, nil
 	case EngineAuto:
-		docker := haveImage(ctx, opts, image)
+		docker := haveImages(ctx, opts, images)
 		if docker == nil {
 			return true, nil
 		}
@@ -57,9 +57,10 @@ func useContainers(ctx context.Context, opts Options, image string) (bool, error
 	}
 }
 
-// haveImage is nil if a Docker engine answers and has the image, which is pulled
-// if need be.
-func haveImage(ctx context.Context, opts Options, image string) (err error) {
+// haveImages is nil if a Docker engine answers and has the images, which are
+// pulled if need be, and that of testcontainers' own reaper, which removes the
+// containers of a starter that was killed.
+func haveImages(ctx context.Context, opts Options, images []string) (err error) {
 	// testcontainers panics where it finds no engine at all.
 	defer func() {
 		if found := recover(); found != nil {
@@ -76,13 +77,25 @@ func haveImage(ctx context.Context, opts Options, image string) (err error) {
 	if err := provider.Health(asking); err != nil {
 		return fmt.Errorf("the Docker engine does not answer: %w", err)
 	}
-	if _, err := provider.Client().ImageInspect(asking, image); err == nil {
+	if !testcontainers.ReadConfig().Config.RyukDisabled {
+		images = append(images, testcontainers.ReaperDefaultImage) //nolint:staticcheck // There is no other way to ask for it.
+	}
+	for _, image := range images {
+		if err := haveImage(ctx, opts, provider, image); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func haveImage(ctx context.Context, opts Options, provider *testcontainers.DockerProvider, image string) error {
+	if _, err := provider.Client().ImageInspect(ctx, image); err == nil {
 		return nil
 	}
 	opts.logger().LogAttrs(ctx, slog.LevelInfo, "pulling the image, once", slog.String("image", image))
-	pulling, cancel := context.WithTimeoutCause(ctx, 10*time.Minute, errors.New("it took more than ten minutes"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Minute, errors.New("it took more than ten minutes"))
 	defer cancel()
-	if err := provider.PullImage(pulling, image); err != nil {
+	if err := provider.PullImage(ctx, image); err != nil {
 		return fmt.Errorf("pull %s: %w", image, err)
 	}
 	return nil

@@ -185,6 +185,9 @@ func TestServerThatCannotStartSaysWhyAndLeavesNothing(t *testing.T) {
 // kills that with SIGKILL: it cannot clean up.
 func TestNothingOutlivesAKilledStarter(t *testing.T) {
 	t.Parallel()
+	if err := checkPrerequisites(Options{}); err != nil {
+		t.Skipf("this is about native servers: %v", err)
+	}
 	dir := passableDir(t)
 	starter, pids := playOther(t, "servers", "STACK_TEST_DIR="+dir)
 	require.GreaterOrEqual(t, len(pids), 3)

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,29 +31,20 @@ func (e *MissingError) Error() string {
 		strings.Join(names, ", and ")
 }
 
-// checkPrerequisites finds everything that is missing for all servers, so that
-// nobody installs one thing to be told of the next.
-func checkPrerequisites(ctx context.Context, opts Options) error {
-	containedDatabase, err := useContainers(ctx, opts, postgresImage(opts))
-	if err != nil {
-		return err
-	}
-	containedBroker, err := useContainers(ctx, opts, rocketMQImage(opts))
-	if err != nil {
-		return err
-	}
+// checkPrerequisites finds everything that is missing to run all servers natively,
+// so that nobody installs one thing to be told of the next.
+func checkPrerequisites(opts Options) error {
 	var missing []Prerequisite
-	_, noMaven := exec.LookPath("mvn")
-	if !containedBroker {
-		if _, err := findJava(); err != nil {
-			missing = append(missing, Java)
-		}
-		if noMaven != nil && !exists(jarDir(opts.rocketMQVersion())) {
+	if _, err := findJava(); err != nil {
+		missing = append(missing, Java)
+	}
+	if _, err := exec.LookPath("mvn"); err != nil {
+		if !exists(jarDir(opts.rocketMQVersion())) {
 			missing = append(missing, Maven)
 		}
-	}
-	if !containedDatabase && noMaven != nil && findPostgres(opts) == "" && !exists(postgresDir(opts.postgresVersion())) {
-		missing = append(missing, Database)
+		if findPostgres(opts) == "" && !exists(postgresDir(opts.postgresVersion())) {
+			missing = append(missing, Database)
+		}
 	}
 	if len(missing) > 0 {
 		return &MissingError{What: missing}

@@ -12,15 +12,25 @@ type Servers struct {
 	Postgres   *Postgres
 	NameServer *NameServer
 	Broker     *Broker
+
+	engine Engine
 }
 
 // Start starts them all, in parallel where they do not need each other; if one
 // fails, none is left running.
 func Start(ctx context.Context, opts Options) (*Servers, error) {
-	if err := checkPrerequisites(ctx, opts); err != nil {
+	container, err := useContainers(ctx, opts, postgresImage(opts), rocketMQImage(opts))
+	if err != nil {
 		return nil, err
 	}
-	var s Servers
+	opts.Engine = EngineDocker
+	if !container {
+		opts.Engine = EngineNative
+		if err := checkPrerequisites(opts); err != nil {
+			return nil, err
+		}
+	}
+	s := Servers{engine: opts.Engine}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		s.Postgres, err = StartPostgres(groupCtx, opts)
@@ -60,5 +70,6 @@ func (s *Servers) Addresses() Addresses {
 		Postgres:   s.Postgres.URL("postgres"),
 		NameServer: s.NameServer.Addr,
 		Broker:     s.Broker.Addr,
+		Engine:     s.engine,
 	}
 }
