@@ -18,6 +18,7 @@ const (
 	codeSlaveNotAvailable = 11
 	codeFlushSlaveTimeout = 12
 	codeMessageIllegal    = 13
+	codeServiceNotAvail   = 14
 	codeNoPermission      = 16
 	codeTopicNotExist     = 17
 	codeFlowControl       = 215
@@ -57,6 +58,8 @@ func JudgeHalf(a Answer) (HalfVerdict, Reason) {
 		return HalfSlow, ReasonBusy
 	case codeFlowControl:
 		return HalfSlow, ReasonFlowControl
+	case codeServiceNotAvail: // the disk is full, or the broker is shutting down
+		return HalfSlow, ReasonServiceUnavailable
 	case codeNoPermission:
 		return HalfSlow, ReasonNoPermission
 	case codeTopicNotExist:

@@ -42,7 +42,7 @@ func TestJudgeHalf(t *testing.T) {
 		{"flow control", Answer{Code: 215}, HalfSlow, ReasonFlowControl},
 		{"no permission", Answer{Code: 16}, HalfSlow, ReasonNoPermission},
 		{"no topic", Answer{Code: 17}, HalfSlow, ReasonTopicMissing},
-		{"service not available", Answer{Code: 14}, HalfSlow, ReasonBrokerRefused},
+		{"service not available", Answer{Code: 14}, HalfSlow, ReasonServiceUnavailable},
 		{"anything else", Answer{Code: 4711}, HalfSlow, ReasonBrokerRefused},
 	}
 	for _, tt := range tests {

@@ -84,7 +84,7 @@ func (s *session) forgetPauses() {
 // needsPeople reports whether a pause for this reason ends only when somebody does something.
 func needsPeople(r Reason) bool {
 	switch r {
-	case ReasonSlaveNotAvailable, ReasonNotInSync, ReasonNoPermission, ReasonTopicMissing, ReasonBrokerRefused:
+	case ReasonSlaveNotAvailable, ReasonNotInSync, ReasonServiceUnavailable, ReasonNoPermission, ReasonTopicMissing, ReasonBrokerRefused:
 		return true
 	default:
 		return false

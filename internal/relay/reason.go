@@ -19,13 +19,14 @@ const (
 	ReasonFlushSlaveTimeout Reason = "flush_slave_timeout" // send status 12
 
 	// The broker's or the topic's state: rows are kept and the topic on that broker is paused.
-	ReasonSlaveNotAvailable Reason = "slave_not_available" // send status 11
-	ReasonNotInSync         Reason = "not_in_sync"         // 1 "in-sync replicas not enough"
-	ReasonBusy              Reason = "busy"                // 2
-	ReasonFlowControl       Reason = "flow_control"        // 215
-	ReasonNoPermission      Reason = "no_permission"       // 16
-	ReasonTopicMissing      Reason = "topic_missing"       // 17
-	ReasonBrokerRefused     Reason = "broker_refused"      // any other code
+	ReasonSlaveNotAvailable  Reason = "slave_not_available" // send status 11
+	ReasonNotInSync          Reason = "not_in_sync"         // 1 "in-sync replicas not enough"
+	ReasonBusy               Reason = "busy"                // 2
+	ReasonFlowControl        Reason = "flow_control"        // 215
+	ReasonServiceUnavailable Reason = "service_unavailable" // 14
+	ReasonNoPermission       Reason = "no_permission"       // 16
+	ReasonTopicMissing       Reason = "topic_missing"       // 17
+	ReasonBrokerRefused      Reason = "broker_refused"      // any other code
 
 	// No answer.
 	ReasonUnreachable Reason = "unreachable" // never written to the socket
@@ -46,7 +47,7 @@ func Reasons() []Reason {
 	return []Reason{
 		ReasonBodyEmpty, ReasonBodyTooLarge, ReasonBadProperties, ReasonBadHeaders, ReasonNotAllowed, ReasonMessageIllegal,
 		ReasonFlushDiskTimeout, ReasonFlushSlaveTimeout,
-		ReasonSlaveNotAvailable, ReasonNotInSync, ReasonBusy, ReasonFlowControl, ReasonNoPermission, ReasonTopicMissing,
+		ReasonSlaveNotAvailable, ReasonNotInSync, ReasonBusy, ReasonFlowControl, ReasonServiceUnavailable, ReasonNoPermission, ReasonTopicMissing,
 		ReasonBrokerRefused,
 		ReasonUnreachable, ReasonTimeout, ReasonLost,
 		ReasonLate, ReasonWindowOver, ReasonHalfGone, ReasonPredecessor, ReasonSessionOver, ReasonRowGone,
