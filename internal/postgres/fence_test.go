@@ -1,11 +1,13 @@
 package postgres_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
@@ -203,4 +205,48 @@ func TestFrozenTransactionLosesItsLocks(t *testing.T) {
 	started := time.Now()
 	require.NoError(t, o.another().CloseSession(t.Context(), session))
 	require.Greater(t, time.Since(started), 3*time.Second, "the deletion did not wait for the lock")
+}
+
+// A relay frozen while it sends a pipeline keeps the lease locked too, and there no timeout of Postgres applies before
+// version 17: the backend is neither idle nor running a statement. The others end it.
+func TestFrozenPipelineLosesItsLocks(t *testing.T) {
+	t.Parallel()
+	for name, recover := range map[string]func(o *outbox, session uuid.UUID) error{
+		"at renewal": func(o *outbox, session uuid.UUID) error {
+			_, err := o.RenewSession(o.t.Context(), session, lease)
+			return err
+		},
+		"at start": func(o *outbox, _ uuid.UUID) error {
+			return o.OpenSession(o.t.Context(), relay.Session{ID: uuid.New(), Instance: "third"}, lease)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newOutbox(t)
+			session, frozen := o.session("other", 0), o.session("frozen", all)
+			conn, err := o.pool.Acquire(t.Context())
+			require.NoError(t, err)
+			defer conn.Release()
+			half := conn.Conn().PgConn().Frontend()
+			half.SendParse(&pgproto3.Parse{Query: `SELECT session FROM ` + quote(schema) + `.outbox_lease WHERE session = '` + frozen.String() + `' FOR KEY SHARE`})
+			half.SendBind(&pgproto3.Bind{})
+			half.SendExecute(&pgproto3.Execute{})
+			half.Send(&pgproto3.Flush{}) // and no Sync
+			require.NoError(t, half.Flush())
+			for complete := false; !complete; {
+				message, err := half.Receive()
+				require.NoError(t, err)
+				_, complete = message.(*pgproto3.CommandComplete)
+			}
+			o.expire(frozen)
+			require.Eventually(t, func() bool {
+				if recover(o, session) != nil { // it has waited for the lock until its statement_timeout
+					return false
+				}
+				var left int
+				err := o.admin.QueryRow(context.Background(), `SELECT count(*) FROM outbox_lease WHERE session = $1`, frozen).Scan(&left)
+				return err == nil && left == 0
+			}, 40*time.Second, 100*time.Millisecond)
+		})
+	}
 }

@@ -31,9 +31,13 @@ func (s *Store) OpenSession(ctx context.Context, session relay.Session, lease ti
 		return errors.New("open session: the instance has no name")
 	}
 	batch := &pgx.Batch{}
+	batch.Queue(sqlEndFrozen)
 	batch.Queue(s.sql(sqlBury), session.Instance)
 	batch.Queue(s.sql(sqlOpenSession), session.ID, session.Instance, session.ClientID, session.Version, lease.Microseconds())
 	err := s.pipeline(ctx, batch, func(results pgx.BatchResults) error {
+		if _, err := results.Exec(); err != nil {
+			return fmt.Errorf("end frozen backends: %w", err)
+		}
 		if _, err := results.Exec(); err != nil {
 			return fmt.Errorf("declare predecessors dead: %w", err)
 		}
@@ -69,6 +73,7 @@ func (s *Store) RenewSession(ctx context.Context, id uuid.UUID, lease time.Durat
 	batch.Queue(s.sql(sqlRenew), id, lease.Microseconds())
 	batch.Queue(s.sql(sqlBuryExpired), id)
 	batch.Queue(s.sql(sqlFreeShards))
+	batch.Queue(sqlEndFrozen)
 	var free int64
 	var renewed bool
 	err := s.pipeline(ctx, batch, func(results pgx.BatchResults) error {
@@ -80,7 +85,11 @@ func (s *Store) RenewSession(ctx context.Context, id uuid.UUID, lease time.Durat
 		if _, err := results.Exec(); err != nil {
 			return fmt.Errorf("declare expired sessions dead: %w", err)
 		}
-		return results.QueryRow().Scan(&free)
+		if err := results.QueryRow().Scan(&free); err != nil {
+			return err
+		}
+		_, err = results.Exec()
+		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("renew session %s: %w", id, err)
