@@ -30,6 +30,12 @@ func (a *asked) add(h txcheck.Half, _ txcheck.Answer) {
 	a.halves = append(a.halves, h)
 }
 
+func (a *asked) clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.halves = nil
+}
+
 func (a *asked) of(uniqKey string) (txcheck.Half, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
