@@ -6,7 +6,7 @@ func (s *Store) Statements() map[string]string {
 		"read fresh": sqlReadFresh, "read due": sqlReadDue, "settle": sqlSettleAll, "delete all": sqlDeleteAll, "decide": sqlDecide,
 		"delete rows": sqlDeleteRows, "put off": sqlPutOff, "bury": sqlBuryRows, "open attempts": sqlOpenAttempts,
 		"blocked keys": sqlBlockedKeys, "still there": sqlStillThere, "purge": sqlPurge, "pending": sqlPending,
-		"put off rows": sqlPendingPutOff, "in doubt": sqlInDoubt,
+		"put off rows": sqlPendingPutOff, "in doubt": sqlInDoubt, "open by age": sqlOpenByAge,
 	}
 	for name, text := range statements {
 		statements[name] = s.sql(text)

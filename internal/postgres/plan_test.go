@@ -90,6 +90,7 @@ func plans(session string) []planCase {
 		{"pending", `10000`, []string{"outbox_pkey"}, 0},
 		{"put off rows", `10000`, []string{"outbox_retry"}, 0},
 		{"in doubt", ``, []string{"outbox_attempt_open"}, 0},
+		{"open by age", `'{1,60}'`, []string{"outbox_attempt_open"}, 0},
 	}
 }
 
