@@ -116,7 +116,7 @@ func start(t *testing.T, cfg *config.Config) *process {
 	}()
 	t.Cleanup(func() {
 		stop()
-		<-p.done
+		_ = <-p.done // asked for by end, or of no interest
 		if t.Failed() {
 			t.Log(p.log.String())
 		}
