@@ -116,7 +116,9 @@ func start(t *testing.T, cfg *config.Config) *process {
 	}()
 	t.Cleanup(func() {
 		stop()
-		_ = <-p.done // asked for by end, or of no interest
+		if err := <-p.done; err != nil { // nil once it was read before
+			t.Logf("it ended with: %v", err)
+		}
 		if t.Failed() {
 			t.Log(p.log.String())
 		}
