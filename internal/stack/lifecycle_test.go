@@ -166,6 +166,8 @@ func TestCloseLeavesNoFiles(t *testing.T) {
 	p, err := StartPostgres(t.Context(), Options{Dir: dir})
 	require.NoError(t, err)
 	require.NoError(t, p.Close())
+	require.NoError(t, p.Close(), "once more does nothing")
+	require.ErrorContains(t, p.Start(t.Context()), "closed")
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)

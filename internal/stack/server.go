@@ -40,6 +40,7 @@ type Server struct {
 	ready  func(ctx context.Context) error
 	logger *slog.Logger
 	mu     sync.Mutex
+	closed bool
 }
 
 // startTimeout is generous for a loaded machine: natively PostgreSQL takes about
@@ -54,6 +55,9 @@ func (s *Server) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout,
 		fmt.Errorf("%s was not ready after %s", s.name, startTimeout))
 	defer cancel()
+	if s.closed {
+		return fmt.Errorf("start %s: it was closed", s.name)
+	}
 	if err := s.runner.start(ctx); err != nil {
 		return fmt.Errorf("start %s: %w", s.name, err)
 	}
@@ -111,10 +115,15 @@ func (s *Server) Resume() error {
 	return nil
 }
 
-// Close kills the server and removes its data; it cannot be started again.
+// Close kills the server and removes its data; it cannot be started again. A
+// second Close does nothing.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
 	if err := s.runner.close(); err != nil {
 		return fmt.Errorf("close %s: %w", s.name, err)
 	}
