@@ -68,6 +68,8 @@ func TestFromEmptyDatabaseToPublishedRows(t *testing.T) {
 	require.Eventually(t, func() bool { return left(t, db) == 0 }, patience, 20*time.Millisecond)
 	require.Equal(t, http.StatusOK, status(t, relay, "/readyz"))
 	require.Equal(t, http.StatusOK, status(t, relay, "/healthz"))
+	code, _, _ = do(t, append(environ, "OUTBOX_RELAY_HTTP_LISTEN="+address(t, relay)), "healthcheck")
+	require.Zero(t, code)
 
 	code, stdout, _ := do(t, environ, "status", "--json")
 	require.Zero(t, code)
@@ -97,14 +99,20 @@ func left(t *testing.T, db *pgx.Conn) (n int) {
 
 func status(t *testing.T, c *command, path string) int {
 	t.Helper()
-	found := regexp.MustCompile(`"msg":"serving metrics and health","component":"app","address":"([^"]+)"`).FindStringSubmatch(c.stderr.String())
-	require.Len(t, found, 2)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+found[1]+path, nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address(t, c)+path, nil)
 	require.NoError(t, err)
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	return response.StatusCode
+}
+
+// address is where the relay serves.
+func address(t *testing.T, c *command) string {
+	t.Helper()
+	found := regexp.MustCompile(`"msg":"serving metrics and health","component":"app","address":"([^"]+)"`).FindStringSubmatch(c.stderr.String())
+	require.Len(t, found, 2)
+	return found[1]
 }
 
 // stuck is a relay whose stop takes long: somebody locks the table that its lease is in.
@@ -168,6 +176,10 @@ func TestStopBeforeAnythingWasReached(t *testing.T) {
 	relay.says(`"msg":"waiting"`)
 	require.Equal(t, http.StatusOK, status(t, relay, "/healthz"))
 	require.Equal(t, http.StatusServiceUnavailable, status(t, relay, "/readyz"))
+	at := []string{"OUTBOX_RELAY_HTTP_LISTEN=" + address(t, relay)}
+	code, _, stderr := do(t, at, "healthcheck")
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, `"name":"database","ok":false`)
 	relay.signal(syscall.SIGINT)
 	require.Zero(t, relay.code())
 	require.NotContains(t, relay.stderr.String(), "hunter2")

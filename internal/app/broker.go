@@ -47,6 +47,7 @@ func (a *app) reachBroker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.progress.Tick()
 	a.unexamined = examination{topics: topics, brokers: true}
 	return a.examine(ctx, &a.unexamined)
 }

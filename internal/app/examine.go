@@ -24,6 +24,8 @@ func (e *examination) open() bool { return len(e.topics) > 0 || e.brokers }
 // out; what only weakens it is logged. Who does not answer is left for later: one broker that is down must not keep the rows
 // of the others waiting.
 func (a *app) examine(ctx context.Context, e *examination) error {
+	ctx, cancel := context.WithTimeout(ctx, oneTry)
+	defer cancel()
 	var faults []error
 	later := []string{}
 	for _, topic := range e.topics {

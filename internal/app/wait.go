@@ -27,7 +27,7 @@ func (a *app) await(ctx context.Context, condition string, try func(context.Cont
 	wait := relay.Backoff{Initial: 100 * time.Millisecond, Factor: 1.6, Jitter: 0.2, Max: 5 * time.Second}
 	for failures := 0; ; failures++ {
 		a.progress.Tick()
-		err := try(ctx)
+		err := a.once(ctx, try)
 		if err == nil {
 			a.set(ctx, condition, "")
 			return nil
@@ -45,6 +45,15 @@ func (a *app) await(ctx context.Context, condition string, try func(context.Cont
 		case <-time.After(wait.Wait(failures)):
 		}
 	}
+}
+
+// oneTry bounds one try: a server that is frozen answers nothing, and the loop must be seen to be alive.
+const oneTry = 20 * time.Second
+
+func (a *app) once(ctx context.Context, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, oneTry)
+	defer cancel()
+	return try(ctx)
 }
 
 // OneLine is the text of err without line breaks: pgx writes one line for each address it tried, and errors that were joined
