@@ -1,7 +1,6 @@
 package rocketmq
 
 import (
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -136,16 +135,7 @@ func TestBatchesAreCommittedCompletely(t *testing.T) {
 		halves[i] = b.half()
 		halves[i].Queue = i % 4
 	}
-	var answers []relay.HalfAnswer
-	for part := range slices.Chunk(halves, 50) { // more at once can be too much for a busy machine: code 2
-		answers = append(answers, b.Halves(t.Context(), b.address, part)...)
-	}
-	stored := make([]relay.StoredHalf, n)
-	for i, a := range answers {
-		require.NoError(t, a.Err)
-		require.True(t, a.Stored, "%d %s", a.Code, a.Remark)
-		stored[i] = relay.StoredHalf{Topic: b.topic, UniqKey: halves[i].UniqKey, HalfOffset: a.HalfOffset, LogOffset: a.LogOffset}
-	}
+	stored := b.storeAll(halves)
 	var all sync.WaitGroup
 	all.Add(n)
 	b.Commit(b.address, stored, 10*time.Second, func(i int, a relay.Answer) {

@@ -140,10 +140,15 @@ func (r *routes) refresh(ctx context.Context) (wrong bool) {
 	return wrong
 }
 
-// report logs a topic's trouble once for each change.
+// report logs a topic's trouble once for each change of kind: the text of one trouble varies.
 func (r *routes) report(topic string, err error) {
 	now := ""
-	if err != nil {
+	for _, kind := range []error{ErrTopicMissing, ErrNotWritable, ErrUnreachable} {
+		if errors.Is(err, kind) {
+			now = kind.Error()
+		}
+	}
+	if err != nil && now == "" {
 		now = err.Error()
 	}
 	r.mu.Lock()
@@ -153,9 +158,9 @@ func (r *routes) report(topic string, err error) {
 	switch now {
 	case before:
 	case "":
-		r.log.Info("topic is routed again", slog.String("topic", topic))
+		r.log.Info("the topic's route is known again", slog.String("topic", topic))
 	default:
-		r.log.Warn("topic cannot be routed", slog.String("topic", topic), slog.String("error", now))
+		r.log.Warn("the topic's route cannot be refreshed", slog.String("topic", topic), slog.String("error", err.Error()))
 	}
 }
 

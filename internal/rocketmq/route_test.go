@@ -1,9 +1,12 @@
 package rocketmq
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,6 +50,15 @@ func TestRouteAsNameServersWriteIt(t *testing.T) {
 	for _, bad := range []string{"", "{", "nonsense", `{"a":}`} {
 		_, err := parseRoute([]byte(bad))
 		require.Error(t, err, bad)
+	}
+}
+
+func TestAddressesCanBeDialled(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"10.0.0.1:10911": "10.0.0.1:10911", "broker:1": "broker:1", "[::1]:1": "[::1]:1", "fe80::1:10911": "[fe80::1]:10911", "x": "x",
+	} {
+		require.Equal(t, want, dialable(in))
 	}
 }
 
@@ -190,4 +202,29 @@ func TestOptionsAreChecked(t *testing.T) {
 		_, err := New(o)
 		require.ErrorContains(t, err, name)
 	}
+}
+
+// Trouble that lasts is logged once, and once when it is over.
+func TestRouteTroubleIsLoggedOnceForEachChange(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	c, s := fakeClient(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&out, nil)) })
+	lines := func() int { return strings.Count(out.String(), "topic=t") }
+	refresh := func(want int) {
+		t.Helper()
+		for range 3 {
+			c.routes.refresh(t.Context())
+		}
+		require.Equal(t, want, lines(), out.String())
+	}
+	refresh(0)
+	s.Answer(fakemq.Route, fakemq.Reply{Code: 2, Remark: "busy"})
+	refresh(1)
+	s.Answer(fakemq.Route, fakemq.Reply{Hangup: true})
+	refresh(1)
+	s.Answer(fakemq.Route, fakemq.Reply{Code: 17})
+	refresh(2)
+	s.ServeTopics("fake", 1, "t")
+	refresh(3)
+	require.Contains(t, out.String(), "known again")
 }

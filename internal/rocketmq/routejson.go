@@ -2,6 +2,7 @@ package rocketmq
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tidwall/gjson"
 )
@@ -80,13 +81,22 @@ func masterAddresses(brokers gjson.Result) map[string]string {
 	brokers.ForEach(func(_, b gjson.Result) bool {
 		b.Get("brokerAddrs").ForEach(func(id, address gjson.Result) bool {
 			if id.String() == "0" && address.String() != "" {
-				masters[b.Get("brokerName").String()] = address.String()
+				masters[b.Get("brokerName").String()] = dialable(address.String())
 			}
 			return true
 		})
 		return true
 	})
 	return masters
+}
+
+// dialable puts an IPv6 host in brackets where the broker's configuration has none.
+func dialable(address string) string {
+	at := strings.LastIndexByte(address, ':')
+	if at < 0 || !strings.Contains(address[:at], ":") || strings.HasPrefix(address, "[") {
+		return address
+	}
+	return "[" + address[:at] + "]" + address[at:]
 }
 
 // parseFastjson reads the JSON that RocketMQ's peers write, where keys of maps may be bare numbers.
