@@ -28,8 +28,15 @@ func TestEdits(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "ac", 1}, {"ac", "abc", 1},
-		{"kitten", "sitting", 3}, {"flaw", "lawn", 2},
+		{"", "", 0},
+		{"a", "", 1},
+		{"", "abc", 3},
+		{"abc", "abc", 0},
+		{"abc", "abd", 1},
+		{"abc", "ac", 1},
+		{"ac", "abc", 1},
+		{"kitten", "sitting", 3},
+		{"flaw", "lawn", 2},
 	} {
 		require.Equal(t, test.want, edits(test.a, test.b), "%s %s", test.a, test.b)
 		require.Equal(t, test.want, edits(test.b, test.a), "it is symmetric")
