@@ -55,7 +55,7 @@ clean: ## Remove what was built here.
 # Always asked: only the go command knows whether its sources changed.
 .PHONY: bin/with-servers
 bin/with-servers:
-	@$(GO) build -o $@ ./internal/stack/cmd/with-servers
+	@$(GO) build -buildvcs=false -o $@ ./internal/stack/cmd/with-servers
 
 # An installed linter of the right version saves the minutes.
 $(GOLANGCI_LINT):

@@ -49,7 +49,9 @@ func TestSignalReachesTheWholeGroupAndNothingIsLeft(t *testing.T) {
 		// The grandchild ignores the signal and has to be killed.
 		status, _ := runCommand(signals, []string{
 			"sh", "-c",
-			`sh -c 'trap "" TERM; while :; do sleep 0.1; done' & echo $! >"$READY.new"; mv "$READY.new" "$READY"; trap 'exit 7' TERM; wait`,
+			`trap 'exit 7' TERM
+			sh -c 'trap "" TERM; echo $$ >"$READY.new"; mv "$READY.new" "$READY"; while :; do sleep 0.1; done' &
+			wait`,
 		}, []string{"READY=" + ready})
 		statuses <- status
 	}()
