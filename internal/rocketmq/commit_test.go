@@ -121,9 +121,13 @@ func TestForgetRollsBackOneWay(t *testing.T) {
 	forgotten.Window, kept.Window = time.Second, time.Second
 	b.Forget(b.address, []relay.StoredHalf{b.store(forgotten)})
 	b.store(kept)
-	require.Eventually(t, func() bool { _, ok := seen.of(kept.UniqKey); return ok }, soon, 10*time.Millisecond)
-	_, ok := seen.of(forgotten.UniqKey)
-	require.False(t, ok, "the broker asks about what is not finished")
+	// A check may come before the broker has noted the rollback; from then on there is none. It gives up after 15.
+	before := -1
+	for asked := 3; before != seen.count(forgotten.UniqKey); asked += 3 {
+		before = seen.count(forgotten.UniqKey)
+		require.LessOrEqual(t, asked, 15, "the broker goes on asking about what was forgotten")
+		require.Eventually(t, func() bool { return seen.count(kept.UniqKey) >= asked }, 2*soon, 10*time.Millisecond)
+	}
 }
 
 func TestBatchesAreCommittedCompletely(t *testing.T) {

@@ -53,7 +53,7 @@ func (o *outage) fast(n int) {
 		start := time.Now()
 		a := o.Halves(o.t.Context(), o.b.Addr, []relay.Half{o.half()})[0]
 		require.NoError(o.t, a.Err)
-		require.True(o.t, a.Stored)
+		require.Contains(o.t, []int{0, 2}, a.Code, a.Remark) // 2: the machine is busy
 		require.Less(o.t, time.Since(start), 2*time.Second)
 	}
 }

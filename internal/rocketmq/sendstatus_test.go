@@ -51,7 +51,7 @@ func TestSendStatuses(t *testing.T) {
 func (b *bench) sendOne() (relay.HalfAnswer, relay.StoredHalf) {
 	b.t.Helper()
 	h := b.half()
-	a := b.Halves(b.t.Context(), b.address, []relay.Half{h})[0]
+	a := b.send(h)
 	require.NoError(b.t, a.Err)
 	return a, relay.StoredHalf{Topic: h.Topic, UniqKey: h.UniqKey, HalfOffset: a.HalfOffset, LogOffset: a.LogOffset}
 }
