@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
+	"github.com/outbox-relay/outbox-relay/internal/rocketmq/remoting"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 	"github.com/outbox-relay/outbox-relay/txcheck"
 )
@@ -93,6 +94,31 @@ func TestCheckBackReachesANewSessionThatSendsNothing(t *testing.T) {
 	require.Equal(t, "an-origin", got.Origin)
 	require.Equal(t, time.Second, got.Window)
 	require.Equal(t, h.Born.UnixMilli(), got.Born.UnixMilli())
+}
+
+// The group has one producer, the session, under the name that ClientID tells: our own connections register nothing.
+func TestSessionIsTheGroupsOnlyProducer(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1, func(o *Options) { o.Instance = "pod-7"; o.Connections = 3 })
+	b.publish(5)
+	require.Regexp(t, `^[0-9.]*@pod-7#[0-9a-f]{8}$`, b.ClientID())
+	require.Eventually(t, func() bool { // the first heartbeat comes a second after the start
+		cmd, err := b.brokers.Call(t.Context(), b.address, soon, func(batch *remoting.Batch) error {
+			batch.Begin(204) // GET_PRODUCER_CONNECTION_LIST
+			batch.String("producerGroup", b.group)
+			return batch.End(nil)
+		})
+		require.NoError(t, err)
+		if cmd.Code != codeSuccess {
+			return false
+		}
+		root, err := parseFastjson(cmd.Body)
+		require.NoError(t, err)
+		producers := root.Get("connectionSet.#.clientId").Array()
+		require.Len(t, producers, 1)
+		require.Equal(t, b.ClientID(), producers[0].String())
+		return true
+	}, soon, 20*time.Millisecond)
 }
 
 // A checker that panics must not end the check loop: the next question is answered.

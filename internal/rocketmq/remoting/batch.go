@@ -93,12 +93,6 @@ func (b *Batch) End(body []byte) error {
 	return nil
 }
 
-// Len returns the number of requests.
-func (b *Batch) Len() int { return len(b.frames) }
-
-// Size returns the number of bytes.
-func (b *Batch) Size() int { return len(b.enc.buf) }
-
 // Finished is closed when every callback has returned; for a one-way batch when it was written or given up.
 func (b *Batch) Finished() <-chan struct{} { return b.finished }
 

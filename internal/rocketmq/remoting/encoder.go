@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// An Encoder appends frames to a buffer that it keeps for reuse. Between Begin and End it takes the ext fields of one frame.
+// An Encoder appends frames to a buffer. Between Begin and End it takes the ext fields of one frame.
 type Encoder struct {
 	JSON bool // write headers as JSON instead of binary
 
@@ -17,9 +17,6 @@ type Encoder struct {
 
 // Bytes returns the frames encoded so far.
 func (e *Encoder) Bytes() []byte { return e.buf }
-
-// Reset forgets all frames and keeps the buffer.
-func (e *Encoder) Reset() { e.buf = e.buf[:0] }
 
 // Begin starts a frame. Opaque connects an answer with its request.
 func (e *Encoder) Begin(code int, flag, opaque int32, remark string) {
