@@ -129,7 +129,8 @@ func (a *app) serve(ctx context.Context) error {
 // shutdown.grace.
 func (a *app) flow(ctx context.Context) error {
 	r, err := relay.New(a.relayConfig(), relay.Options{
-		Store: a.store, Broker: a.client, Log: telemetry.Component(a.base, "relay"), Metrics: a.metrics, Progress: a.progress.Tick,
+		Store: a.store, Broker: a.client, Log: telemetry.Component(a.base, "relay"), Metrics: a.metrics,
+		Tracer: a.telemetry.Tracer(), Progress: a.progress.Tick,
 	})
 	if err != nil {
 		return err

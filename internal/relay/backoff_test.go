@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
 
@@ -36,11 +37,11 @@ func TestConfigReportsEveryMistake(t *testing.T) {
 	t.Parallel()
 	err := Config{}.Validate()
 	for _, name := range []string{"Instance", "Topics", "BatchRows", "BatchBytes", "InFlight", "PollBusy", "Window", "CommitTimeout", "Renew", "Retention", "Retry"} {
-		assert.ErrorContains(t, err, name)
+		require.ErrorContains(t, err, name)
 	}
 	good := DefaultConfig()
 	good.Instance, good.Topics = "i", []Topic{{Name: "t", Type: TypeTransaction}}
-	assert.NoError(t, good.Validate())
+	require.NoError(t, good.Validate())
 	good.Topics[0].Type = "fifo"
 	assert.ErrorContains(t, good.Validate(), "only type transaction")
 }

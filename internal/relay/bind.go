@@ -59,7 +59,7 @@ func (r *Relay) bind(ctx context.Context, want Topic) (Topic, error) {
 		return Topic{}, fmt.Errorf("%w: %s has no queues in outbox_topic; ordering keys are hashed over that list", ErrBinding, want.Name)
 	}
 	if topic.OnDead != want.OnDead || topic.Delivery != want.Delivery {
-		r.log.Warn("the settings of a topic differ from outbox_topic, which is right", slog.String("topic", topic.Name),
+		r.log.WarnContext(ctx, "the settings of a topic differ from outbox_topic, which is right", slog.String("topic", topic.Name),
 			slog.String("on_dead", topic.OnDead), slog.String("delivery", topic.Delivery))
 	}
 	return topic, nil

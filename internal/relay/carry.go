@@ -28,7 +28,7 @@ func (s *session) sayCarried(ctx context.Context) error {
 		return fmt.Errorf("write what the last session knew of %d attempts: %w", len(carried), err)
 	}
 	s.ledger.watch(carried, written.Closed)
-	s.log.Info("settled what the last session knew", slog.Int("attempts", len(carried)))
+	s.log.InfoContext(ctx, "settled what the last session knew", slog.Int("attempts", len(carried)))
 	s.carriedMu.Lock()
 	s.carried = s.carried[len(carried):]
 	s.carriedMu.Unlock()

@@ -18,6 +18,7 @@ func (b *batch) putOff(items []*item, failures []Failure) {
 	for i, it := range items {
 		b.s.intake.hold(it.row.Key(), it.row.ID, false)
 		b.s.metrics.PutOff(b.ctx(), failures[i].Reason)
+		b.s.traces.end(it, failures[i].Reason, time.Now())
 		if it.stored.UniqKey != "" {
 			halves = append(halves, it.stored)
 		}
@@ -43,6 +44,7 @@ func (b *batch) bury(items []*item, failures []Failure) {
 			b.s.intake.hold(it.row.Key(), it.row.ID, true)
 		}
 		b.s.metrics.Dead(b.ctx(), failures[i].Reason)
+		b.s.traces.end(it, failures[i].Reason, time.Now())
 		b.s.pauses.withdraw(b.broker, it.row.Topic)
 		b.s.log.Error("row is dead", slog.Int64("row", it.row.ID), slog.String("topic", it.row.Topic),
 			slog.String("reason", string(failures[i].Reason)), slog.String("error", failures[i].Error))
@@ -65,6 +67,9 @@ func (b *batch) blocks(it *item) bool { return b.s.topics[it.row.Topic].OnDead =
 
 // trouble pauses a topic on a broker, or with topic "" the whole broker, and says so once. It returns the wait.
 func (s *session) trouble(broker, topic string, reason Reason, detail slog.Attr) time.Duration {
+	if s.work.Err() != nil {
+		return 0 // it was this session that stopped waiting for an answer
+	}
 	wait, news := s.pauses.add(broker, topic, reason)
 	if news {
 		s.metrics.Paused(broker, topic, reason, true)

@@ -48,12 +48,6 @@ func (in *intake) own(shards uint64) {
 	})
 }
 
-func (in *intake) owned() uint64 {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.shards
-}
-
 // begin applies what has waited for a new snapshot and returns what the next read starts from. all are the topics bound, of
 // which the read takes in those in reach; the others are made up for when they are back.
 func (in *intake) begin(all map[string]Topic, reach func(topic string) bool) (shards uint64, after int64, exclude []int64) {

@@ -55,7 +55,7 @@ func (s *session) open(ctx context.Context) error {
 	}
 	s.renewed.Store(time.Now().UnixNano())
 	s.metrics.Session(s.work)
-	s.log.Info("session opened", slog.String("session", s.id.String()), slog.String("instance", s.cfg.Instance))
+	s.log.InfoContext(ctx, "session opened", slog.String("session", s.id.String()), slog.String("instance", s.cfg.Instance))
 	return s.sayCarried(ctx)
 }
 

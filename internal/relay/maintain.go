@@ -26,9 +26,9 @@ func (s *session) gauge(work context.Context) error {
 		backlog, err := s.store.Backlog(work, backlogLimit)
 		switch {
 		case work.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the session is over
 		case err != nil:
-			s.log.Warn("the backlog could not be measured", slog.String("error", err.Error()))
+			s.log.WarnContext(work, "the backlog could not be measured", slog.String("error", err.Error()))
 		default:
 			s.metrics.Backlog(backlog)
 			alarmed = s.alarmUnbound(backlog.Unbound, alarmed)
@@ -54,7 +54,7 @@ func (s *session) purge(work context.Context) error {
 		for n := purgeChunk; n == purgeChunk && work.Err() == nil; {
 			var err error
 			if n, err = s.store.Purge(work, s.cfg.Retention, purgeChunk); err != nil && work.Err() == nil {
-				s.log.Warn("the ledger could not be purged", slog.String("error", err.Error()))
+				s.log.WarnContext(work, "the ledger could not be purged", slog.String("error", err.Error()))
 			}
 		}
 	}
@@ -96,5 +96,6 @@ func (s *session) sent(items []*item) {
 	now := time.Now()
 	for _, it := range items {
 		s.metrics.Sent(s.work, it.row.Topic, now.Sub(it.row.CreatedAt))
+		s.traces.end(it, "", now)
 	}
 }

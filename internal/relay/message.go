@@ -36,8 +36,10 @@ func (r *Relay) message(row *Row) (Half, *Failure) {
 		return Half{}, failure
 	}
 	if !row.DeliverAt.IsZero() {
-		return Half{}, &Failure{Row: row.ID, Reason: ReasonNotAllowed,
-			Error: "deliver_at is set, but a transactional message with a delay is lost by the broker"}
+		return Half{}, &Failure{
+			Row: row.ID, Reason: ReasonNotAllowed,
+			Error: "deliver_at is set, but a transactional message with a delay is lost by the broker",
+		}
 	}
 	return Half{
 		Topic: row.Topic, Tag: row.Tag, Keys: strings.Join(append([]string{dedup}, keys...), " "), Ordering: row.OrderingKey,

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Relay publishes the rows of one outbox.
@@ -21,6 +22,7 @@ type Relay struct {
 	topics   map[string]Topic // as bound
 	log      *slog.Logger
 	metrics  *Metrics
+	traces   traces
 	progress func()
 
 	carriedMu sync.Mutex
@@ -36,13 +38,14 @@ type State struct {
 	Shards  uint64
 }
 
-// Options are what a relay needs beside its settings. All are required.
+// Options are what a relay needs beside its settings. All but Tracer are required.
 type Options struct {
 	Store    Store
 	Broker   Broker
 	Log      *slog.Logger
 	Metrics  *Metrics
-	Progress func() // called whenever the relay has done something, at least every few seconds; must not block
+	Tracer   trace.Tracer // nil means no spans
+	Progress func()       // called whenever the relay has done something, at least every few seconds; must not block
 }
 
 // New makes a relay. It does nothing until Run is called.
@@ -52,14 +55,14 @@ func New(cfg Config, o Options) (*Relay, error) {
 	}
 	return &Relay{
 		cfg: cfg, store: o.Store, broker: o.Broker, log: o.Log, metrics: o.Metrics, progress: o.Progress,
-		topics: make(map[string]Topic),
+		traces: traces{o.Tracer}, topics: make(map[string]Topic),
 	}, nil
 }
 
 // Run relays until ctx is done: one session after the other, because whatever goes wrong with Postgres ends a session. When
 // ctx is done it stops reading, finishes what is under way, gives its lease back and returns nil.
 func (r *Relay) Run(ctx context.Context) error {
-	wait := Backoff{Initial: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Max: 5 * time.Second}
+	wait := Backoff{Initial: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Max: 3 * time.Second}
 	for failures := 0; ; failures++ {
 		r.progress()
 		began := time.Now()
@@ -68,15 +71,15 @@ func (r *Relay) Run(ctx context.Context) error {
 			err = r.live(ctx)
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // stopping while a server does not answer is a stop in good order
 		}
 		if errors.Is(err, ErrBinding) {
 			return err
 		}
-		if time.Since(began) > time.Minute {
+		if time.Since(began) > r.cfg.Lease {
 			failures = 0
 		}
-		r.log.Warn("session over", slog.String("error", err.Error()))
+		r.log.WarnContext(ctx, "session over", slog.String("error", err.Error()))
 		select {
 		case <-ctx.Done():
 			return nil

@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -86,7 +85,7 @@ func testSession(t *testing.T, broker Broker, store Store) *session {
 	cfg.AppendMargin = 0
 	metrics, err := NewMetrics(noop.Meter{})
 	require.NoError(t, err)
-	r := &Relay{cfg: cfg, broker: broker, store: store, metrics: metrics, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	r := &Relay{cfg: cfg, broker: broker, store: store, metrics: metrics, log: slog.New(slog.DiscardHandler)}
 	s := r.newSession(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -157,7 +156,7 @@ func TestRelayStopsWhilePostgresIsFrozen(t *testing.T) {
 	require.NoError(t, err)
 	opening := make(chan struct{}, 1)
 	r := &Relay{
-		cfg: DefaultConfig(), store: frozen{}, metrics: metrics, log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		cfg: DefaultConfig(), store: frozen{}, metrics: metrics, log: slog.New(slog.DiscardHandler),
 		progress: func() {
 			select {
 			case opening <- struct{}{}:
@@ -172,7 +171,7 @@ func TestRelayStopsWhilePostgresIsFrozen(t *testing.T) {
 	cancel()
 	select {
 	case err := <-done:
-		assert.NoError(t, err)
+		require.NoError(t, err)
 	case <-time.After(5 * time.Second):
 		t.Fatal("Run does not end")
 	}

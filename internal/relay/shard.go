@@ -60,7 +60,7 @@ func (s *session) takeShards(work context.Context, free uint64) error {
 	s.loaded |= taken
 	s.intake.own(taken)
 	s.current.Store(&State{Session: s.id, Shards: s.loaded})
-	s.log.Info("shards taken", slog.Int("shards", bits.OnesCount64(owned)), slog.Int("in_doubt", doubts),
+	s.log.InfoContext(ctx, "shards taken", slog.Int("shards", bits.OnesCount64(owned)), slog.Int("in_doubt", doubts),
 		slog.Int("blocked_keys", len(blocked)))
 	return nil
 }

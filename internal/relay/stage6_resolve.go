@@ -208,7 +208,7 @@ func (d *docket) conclude(ctx context.Context, open []*doubt, found map[string]b
 	}
 	d.drop(closed)
 	if len(closed) > 0 {
-		d.s.log.Info("resolved", slog.String("broker", d.broker), slog.Int("entries", len(closed)), slog.Int("found", countFound(closed, found)),
+		d.s.log.InfoContext(ctx, "resolved", slog.String("broker", d.broker), slog.Int("entries", len(closed)), slog.Int("found", countFound(closed, found)),
 			slog.Int("still_open", len(still)))
 	}
 	return still, nil

@@ -27,8 +27,11 @@ func (t traces) end(it *item, reason Reason, now time.Time) {
 	if !ok {
 		return
 	}
-	_, span := t.tracer.Start(ctx, "send "+it.row.Topic, trace.WithSpanKind(trace.SpanKindProducer),
-		trace.WithTimestamp(it.half.Born), trace.WithAttributes(spanAttributes(it)...))
+	_, span := t.tracer.Start(ctx, "send "+it.row.Topic, trace.WithSpanKind(trace.SpanKindProducer), trace.WithTimestamp(it.half.Born))
+	if !span.IsRecording() {
+		return
+	}
+	span.SetAttributes(spanAttributes(it)...)
 	if reason != "" {
 		span.SetAttributes(attribute.String("error.type", string(reason)))
 		span.SetStatus(codes.Error, string(reason))

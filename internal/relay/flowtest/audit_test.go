@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -22,6 +23,7 @@ func (w *world) exactly(n int, without ...int64) {
 		last  int64
 	}
 	keys := make(map[string]place)
+	ledger := w.ledger()
 	for _, m := range w.read() {
 		id, err := strconv.ParseInt(m.Properties["outbox-id"], 10, 64)
 		require.NoError(w.t, err, "a message that is not a row's: %v", m.Properties)
@@ -34,10 +36,8 @@ func (w *world) exactly(n int, without ...int64) {
 			}
 			keys[key] = place{m.Queue, id}
 		}
-		var uniqKey string
-		require.NoError(w.t, w.db.QueryRow(w.t.Context(), "SELECT uniq_key FROM outbox_sent WHERE id = $1", id).Scan(&uniqKey), "row %d", id)
-		if times[id] == 1 {
-			assert.Equal(w.t, uniqKey, m.ID, "the ledger names another message for row %d", id)
+		if times[id] == 1 && ledger[id] != m.ID {
+			assert.Equal(w.t, ledger[id], m.ID, "the ledger names another message for row %d", id)
 		}
 	}
 	for id := int64(1); id <= int64(n); id++ {
@@ -51,6 +51,23 @@ func (w *world) exactly(n int, without ...int64) {
 		delete(times, id)
 	}
 	assert.Empty(w.t, times, "messages of rows that do not exist")
+}
+
+// ledger returns what outbox_sent says: the UNIQ_KEY of every row's message.
+func (w *world) ledger() map[int64]string {
+	w.t.Helper()
+	rows, err := w.db.Query(w.t.Context(), "SELECT id, uniq_key FROM outbox_sent")
+	require.NoError(w.t, err)
+	keys := make(map[int64]string)
+	var id int64
+	var key string
+	_, err = pgx.ForEachRow(rows, []any{&id, &key}, func() error {
+		assert.NotContains(w.t, keys, id, "row %d is in the ledger twice", id)
+		keys[id] = key
+		return nil
+	})
+	require.NoError(w.t, err)
+	return keys
 }
 
 func TestRowsArriveOnce(t *testing.T) {

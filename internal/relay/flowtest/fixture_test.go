@@ -141,8 +141,18 @@ func (w *world) insert(n int, keys ...string) {
 // drained waits until every row is on its way out and every outcome is known.
 func (w *world) drained() {
 	w.t.Helper()
-	require.Eventually(w.t, func() bool { return w.count("outbox") == 0 && w.count("outbox_attempt WHERE closed_at IS NULL") == 0 },
-		patience, 20*time.Millisecond, "rows are left")
+	rows, since := -1, time.Now()
+	for {
+		left, open := w.count("outbox"), w.count("outbox_attempt WHERE closed_at IS NULL")
+		if left == 0 && open == 0 {
+			return
+		}
+		if left+open != rows {
+			rows, since = left+open, time.Now() // slow is not stuck
+		}
+		require.Less(w.t, time.Since(since), patience, "%d rows and %d open attempts are left, and nothing moves", left, open)
+		<-time.After(20 * time.Millisecond)
+	}
 }
 
 func (w *world) count(from string) (n int) {

@@ -26,7 +26,7 @@ func newTestHandler(t *testing.T, name string, warnings *atomic.Int64) *testHand
 	return h
 }
 
-func (h *testHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h *testHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
 
 func (h *testHandler) Handle(_ context.Context, r slog.Record) error {
 	var line strings.Builder

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -40,7 +39,7 @@ func runVictim(text string) int {
 			select {} // nothing runs on
 		}
 	}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	ctx := context.Background()
 	parts, err := connect(ctx, v.URL, v.NameServer, v.Group, v.Config, log)
 	if err == nil {
