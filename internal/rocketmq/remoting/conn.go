@@ -31,7 +31,7 @@ type Conn struct {
 	pending  map[int32]*Batch // unclaimed requests by opaque
 	next     int32            // opaque of the next request
 	written  int64            // stream position up to which the kernel has taken bytes
-	lastUse  time.Time
+	lastUse  time.Time        // zero before the first
 	lastRead time.Time
 	timer    *time.Timer
 	timerAt  time.Time
@@ -48,7 +48,7 @@ func newConn(address string, o *Options, s *stats, buffers *sync.Pool, ev connEv
 	c := &Conn{
 		address: address, options: o, stats: s, buffers: buffers, events: ev,
 		wake: make(chan struct{}, 1),
-		open: make(map[*Batch]bool), pending: make(map[int32]*Batch), lastUse: time.Now(),
+		open: make(map[*Batch]bool), pending: make(map[int32]*Batch),
 	}
 	c.ctx, c.cancelCtx = context.WithCancel(context.Background())
 	return c
@@ -59,7 +59,7 @@ func (c *Conn) submit(b *Batch) bool {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.nc != nil && len(c.open) == 0 && now.Sub(c.lastUse) > c.options.IdleTimeout {
+	if !c.lastUse.IsZero() && len(c.open) == 0 && now.Sub(c.lastUse) > c.options.IdleTimeout {
 		c.failLocked(errIdle)
 	}
 	if c.err != nil || c.retired {

@@ -43,11 +43,11 @@ func (c *Conn) sweep() {
 		}
 	}
 	c.mu.Unlock()
+	if silent {
+		c.events.silent(c) // first, so that whoever gets the timeout finds the circuit open
+	}
 	for _, b := range late {
 		c.cancel(b, fmt.Errorf("%w (%s within %v)", ErrTimeout, c.address, b.timeout))
-	}
-	if silent {
-		c.events.silent(c)
 	}
 }
 
