@@ -9,13 +9,27 @@
 // on the same data and the same port, and does not outlive the program that
 // started it, not even when that is killed by SIGKILL.
 //
+// Variables choose for those who cannot pass options:
+//
+//	OUTBOX_STACK                   auto (default), docker or native
+//	OUTBOX_TEST_PG_BIN             a folder with initdb and postgres
+//	OUTBOX_TEST_PG_VERSION         a published PostgreSQL, such as 14.24.0
+//	OUTBOX_TEST_ROCKETMQ_VERSION   a published RocketMQ, such as 5.1.4
+//
+// The files:
+//
 //	options.go      what the caller chooses
 //	servers.go      all three at once, and how other processes find them
 //	server.go       what the three have in common: start, stop, kill, pause
 //	postgres.go, nameserver.go, broker.go
 //	topic.go        a topic with its message.type, in milliseconds
+//	readtopic.go    what lies on a topic
 //	admin.go        mqadmin
-//	process.go      a child that ends with its parent
+//	engine.go       containers or processes
+//	native.go, process.go
+//	                a child that ends with its parent
+//	container.go, images.go
+//	                the same in containers
 //	workdir.go, port.go, cache.go, maven.go
 //
 // Nothing here is for production.

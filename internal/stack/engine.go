@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/testcontainers/testcontainers-go"
@@ -69,7 +70,7 @@ func haveImages(ctx context.Context, opts Options, images []string) (err error) 
 	}()
 	provider, err := testcontainers.NewDockerProvider(testcontainers.WithLogger(quiet{}))
 	if err != nil {
-		return fmt.Errorf("no Docker engine: %w", err)
+		return fmt.Errorf("no Docker engine: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	defer provider.Close() //nolint:errcheck // Only idle connections.
 	asking, cancel := context.WithTimeout(ctx, 10*time.Second)

@@ -240,6 +240,18 @@ func playOther(t *testing.T, part string, env ...string) (*exec.Cmd, []int) {
 	return cmd, numbers
 }
 
+// playLines starts this test program as another process and returns the lines
+// that it prints.
+func playLines(t *testing.T, part string, env ...string) []string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(append(os.Environ(), "STACK_TEST_PLAY="+part), env...)
+	cmd.Stderr = os.Stderr
+	output, err := cmd.Output()
+	require.NoError(t, err)
+	return strings.Split(strings.TrimSpace(string(output)), "\n")
+}
+
 // passableDir is a temporary folder that PostgreSQL's user may enter, which
 // testing's own may not be.
 func passableDir(t *testing.T) string {

@@ -21,6 +21,8 @@ func TestMain(m *testing.M) {
 		play(playReserve)
 	case "servers":
 		play(playServers)
+	case "engine":
+		play(playEngine)
 	}
 }
 

@@ -3,6 +3,7 @@ package stack
 import (
 	"log/slog"
 	"maps"
+	"os"
 )
 
 // DefaultRocketMQVersion is what the relay is developed against.
@@ -34,8 +35,8 @@ type Options struct {
 	// PostgresConfig adds settings to postgresql.conf.
 	PostgresConfig map[string]string
 
-	// RocketMQVersion is a published version from 4.9.7 on. Default:
-	// DefaultRocketMQVersion.
+	// RocketMQVersion is a published version from 4.9.7 on. Default: the variable
+	// OUTBOX_TEST_ROCKETMQ_VERSION, else DefaultRocketMQVersion.
 	RocketMQVersion string
 	// BrokerName distinguishes brokers of one cluster. Default: "broker-a".
 	BrokerName string
@@ -72,10 +73,13 @@ func (o Options) logger() *slog.Logger {
 }
 
 func (o Options) rocketMQVersion() string {
-	if o.RocketMQVersion == "" {
-		return DefaultRocketMQVersion
+	if o.RocketMQVersion != "" {
+		return o.RocketMQVersion
 	}
-	return o.RocketMQVersion
+	if version := os.Getenv("OUTBOX_TEST_ROCKETMQ_VERSION"); version != "" {
+		return version
+	}
+	return DefaultRocketMQVersion
 }
 
 func (o Options) brokerName() string {
