@@ -5,6 +5,10 @@ import "time"
 // Stage 4: commit. Each half is committed once, two-way, at the address that stored it, within the window. A second commit
 // of the same half would be a second message.
 
+// commitsAtOnce is how many commits of a batch wait for their answers at once. What is answered later than commit_timeout is
+// in doubt, so a broker that is slow must not be given more than it can answer in that time.
+const commitsAtOnce = 128
+
 // commit sends the commits and waits until each is answered or given up.
 func (b *batch) commit() {
 	started := time.Now()
@@ -22,17 +26,24 @@ func (b *batch) commit() {
 		}
 	}
 	over := b.s.work.Done()
+	under := 0 // sent and not answered
 	for open > 0 {
-		open -= b.send(ready)
-		ready = ready[:0]
-		if open == 0 {
-			break
+		n := min(len(ready), commitsAtOnce-under)
+		struck := b.send(ready[:n])
+		ready, open, under = ready[n:], open-struck, under+n-struck
+		if open == 0 || len(ready) > 0 && under < commitsAtOnce {
+			continue
 		}
 		select {
 		case e := <-b.events:
-			ready, open = b.handle(e, ready, open)
-			for range len(b.events) { // whatever else is there goes into the same write
-				ready, open = b.handle(<-b.events, ready, open)
+			for more := true; more; { // whatever else is there goes into the same write
+				if e.answer != nil {
+					under--
+				}
+				ready, open = b.handle(e, ready, open)
+				if more = len(b.events) > 0; more {
+					e = <-b.events
+				}
 			}
 		case <-over:
 			over = nil
