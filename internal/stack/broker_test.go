@@ -34,6 +34,26 @@ func TestBrokerOptions(t *testing.T) {
 
 	_, err = Admin(t.Context(), ns.Addr, Options{}, "clusterList", "--no-such-option")
 	require.ErrorContains(t, err, "run mqadmin: exit status 1")
+
+	err = b.CreateTopic(t.Context(), "no spaces", 1, "TRANSACTION")
+	require.ErrorContains(t, err, "create topic no spaces")
+	err = b.CreateTopic(t.Context(), "mixed", 1, "NONSENSE")
+	require.ErrorContains(t, err, "value is not in set")
+
+	requireLoopbackOnly(t, ns.Addr, b.Addr)
+}
+
+// requireLoopbackOnly leaves out the broker's replication port, which RocketMQ
+// opens on every address.
+func requireLoopbackOnly(t *testing.T, addresses ...string) {
+	t.Helper()
+	outside := outsideAddress(t)
+	for _, addr := range addresses {
+		_, port, err := net.SplitHostPort(addr)
+		require.NoError(t, err)
+		_, err = net.Dial("tcp", net.JoinHostPort(outside, port)) //nolint:noctx // It is refused at once.
+		require.ErrorContains(t, err, "refused", addr)
+	}
 }
 
 func TestBrokerThatCannotStartShowsItsLog(t *testing.T) {
@@ -47,24 +67,6 @@ func TestBrokerThatCannotStartShowsItsLog(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
-}
-
-// TestServersListenOnThisMachineOnly leaves out the broker's replication port,
-// which RocketMQ opens on every address.
-func TestServersListenOnThisMachineOnly(t *testing.T) {
-	t.Parallel()
-	if err := checkPrerequisites(Options{}); err != nil {
-		t.Skipf("this is about native servers: %v", err)
-	}
-	outside := outsideAddress(t)
-	ns, b := newBroker(t, Options{Engine: EngineNative})
-	p := newPostgres(t, Options{Engine: EngineNative})
-	for _, addr := range []string{ns.Addr, b.Addr, p.Addr} {
-		_, port, err := net.SplitHostPort(addr)
-		require.NoError(t, err)
-		_, err = net.Dial("tcp", net.JoinHostPort(outside, port)) //nolint:noctx // It is refused at once.
-		require.ErrorContains(t, err, "refused", addr)
-	}
 }
 
 // outsideAddress is an address of this machine that is not 127.0.0.1.
