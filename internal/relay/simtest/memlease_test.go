@@ -1,0 +1,160 @@
+package simtest
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/outbox-relay/outbox-relay/internal/relay"
+)
+
+// The lease table, the take-over of shards, and topics.
+
+func (s *memStore) openSession(session relay.Session, lease time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, l := range s.leases {
+		if l.instance == session.Instance || l.expires.Before(time.Now()) {
+			delete(s.leases, id)
+			s.trace.add("session %s is declared dead by the new %s", id, session.ID)
+		}
+	}
+	s.leases[session.ID] = &memLease{instance: session.Instance, expires: time.Now().Add(lease)}
+}
+
+func (s *memStore) renewSession(id uuid.UUID, lease time.Duration) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.leases[id]
+	if own != nil {
+		own.expires = time.Now().Add(lease) // also one that has expired but stands
+	}
+	free := ^uint64(0)
+	for other, l := range s.leases {
+		if other != id && l.expires.Before(time.Now()) {
+			delete(s.leases, other)
+			s.trace.add("session %s has expired, finds %s", other, id)
+			continue
+		}
+		free &^= l.shards
+	}
+	if own == nil {
+		return 0, relay.ErrSessionOver
+	}
+	if s.rules.shardsTwice {
+		free = ^own.shards
+	}
+	return free, nil
+}
+
+func (s *memStore) takeShards(id uuid.UUID, want uint64) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.leases[id]
+	if own == nil {
+		return 0, relay.ErrSessionOver
+	}
+	for other, l := range s.leases {
+		if other != id && !s.rules.shardsTwice {
+			want &^= l.shards // a lease that has expired holds its shards until it is deleted
+		}
+	}
+	own.shards |= want
+	s.trace.add("session %s owns shards %016x", id, own.shards)
+	return own.shards, nil
+}
+
+func (s *memStore) closeSession(id uuid.UUID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.leases, id)
+	s.trace.add("session %s is closed", id)
+}
+
+// stands reports whether a session's lease is there and has not expired. It is called with the lock held.
+func (s *memStore) stands(id uuid.UUID) bool {
+	l := s.leases[id]
+	return l != nil && l.expires.After(time.Now())
+}
+
+func (s *memStore) openAttempts(self uuid.UUID, shards uint64) []relay.OpenAttempt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rules.noOpenAttempts {
+		return nil
+	}
+	var open []relay.OpenAttempt
+	for _, a := range s.attempts {
+		if a.session == self {
+			continue
+		}
+		o := relay.OpenAttempt{Attempt: a.Attempt}
+		o.Entries = nil
+		for i, e := range a.Entries {
+			if a.states[i] == entryOpen && shards>>e.Shard&1 == 1 {
+				o.Entries, o.Positions = append(o.Entries, e), append(o.Positions, i)
+			}
+		}
+		if len(o.Entries) > 0 {
+			open = append(open, o)
+		}
+	}
+	return open
+}
+
+func (s *memStore) blockedKeys(shards uint64) []relay.BlockedKey {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rules.noBlockedKeys {
+		return nil
+	}
+	first := make(map[relay.Key]relay.BlockedKey)
+	note := func(r *memRow, dead bool) {
+		key := r.Key()
+		if key == (relay.Key{}) || shards>>r.Shard&1 == 0 {
+			return
+		}
+		if b, ok := first[key]; !ok || r.ID < b.Row {
+			first[key] = relay.BlockedKey{Key: key, Row: r.ID, Dead: dead}
+		}
+	}
+	for _, r := range s.outbox {
+		if r.committed && !r.available.IsZero() {
+			note(r, false)
+		}
+	}
+	for _, r := range s.dead {
+		if s.blocks(r.Topic) {
+			note(r, true)
+		}
+	}
+	keys := make([]relay.BlockedKey, 0, len(first))
+	for _, b := range first {
+		keys = append(keys, b)
+	}
+	return keys
+}
+
+// blocks reports whether a dead row of the topic blocks its key. It is called with the lock held.
+func (s *memStore) blocks(topic string) bool { return s.topics[topic].OnDead != relay.OnDeadSkip }
+
+func (s *memStore) stillThere(rows []int64) []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var there []int64
+	for _, id := range rows {
+		if r := s.outbox[id]; s.dead[id] != nil || r != nil && r.committed {
+			there = append(there, id)
+		}
+	}
+	return there
+}
+
+func (s *memStore) bindTopic(want relay.Topic) relay.Topic {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, bound := s.topics[want.Name]; !bound {
+		s.topics[want.Name] = want
+	}
+	return s.topics[want.Name]
+}
