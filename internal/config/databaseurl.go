@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,8 +29,8 @@ func NewDatabaseURL(s string) (DatabaseURL, error) {
 	if err != nil {
 		return DatabaseURL{}, errors.New("not a connection string")
 	}
-	if strings.Contains(parsed.Database, "@") {
-		return DatabaseURL{}, errors.New("a password with / or ? in it that is not percent-encoded")
+	if holdsPassword(parsed) {
+		return DatabaseURL{}, errors.New("a password with /, ? or @ in it that is not percent-encoded")
 	}
 	shown := url.URL{Scheme: "postgres", Host: parsed.Host, Path: "/" + parsed.Database}
 	if parsed.Port != 0 {
@@ -39,6 +40,18 @@ func NewDatabaseURL(s string) (DatabaseURL, error) {
 		shown.User = url.User(parsed.User)
 	}
 	return DatabaseURL{secret: s, shown: shown.String()}, nil
+}
+
+// holdsPassword reports whether a part that is shown has an @ in it: what stands before the @ was meant to be the password.
+func holdsPassword(c *pgconn.Config) bool {
+	parts := []string{c.Database, c.Host}
+	for _, f := range c.Fallbacks {
+		parts = append(parts, f.Host)
+	}
+	for name := range c.RuntimeParams {
+		parts = append(parts, name)
+	}
+	return slices.ContainsFunc(parts, func(s string) bool { return strings.Contains(s, "@") })
 }
 
 // Reveal returns the connection string with its password.

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 func TestDatabaseURLIsNeverPrintedWithItsPassword(t *testing.T) {
@@ -40,6 +42,109 @@ func TestDatabaseURLIsNeverPrintedWithItsPassword(t *testing.T) {
 			require.Contains(t, printed, shown)
 		}
 	}
+}
+
+// A password that is not percent-encoded can end up in any other part of a URL, and those are shown. All are refused, and the
+// error tells no part of it.
+func TestPasswordInTheWrongPlaceIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, given := range []string{
+		"postgres://u:p@hunter2@h/d", "postgres://u:p@hunter2,x@h/d", "postgres://u:p@hunter2/x@h/d", "postgres://u:p@hunter2?x@h/d",
+		"postgres://u:p@hunter2#x@h/d", "postgres://u:1/hunter2@h/d", "postgres://u:p@hunter2:1@h/d",
+		"postgres://u:hunter2@@h/d",
+	} {
+		u, err := NewDatabaseURL(given)
+		if err == nil {
+			require.NotContains(t, u.String(), "hunter2", given)
+			t.Errorf("%s is shown as %s", given, u)
+			continue
+		}
+		require.NotContains(t, err.Error(), "hunter2")
+		require.Empty(t, u.Reveal())
+	}
+}
+
+func TestDatabaseURLsThatAreRight(t *testing.T) {
+	t.Parallel()
+	for given, shown := range map[string]string{
+		"postgres://u:p%40ss@h/d":                         "postgres://u@h:5432/d",
+		"postgres://user%40corp:p@h/d":                    "postgres://user%40corp@h:5432/d",
+		"postgres://u:p@[::1]:6432/d":                     "postgres://u@[::1]:6432/d",
+		"postgres://u:p@h/my%20shop":                      "postgres://u@h:5432/my%20shop",
+		"postgres://u@/d?host=/var/run/postgresql":        "postgres://u@%2Fvar%2Frun%2Fpostgresql:5432/d",
+		"postgres://u@h/d?application_name=me@work":       "postgres://u@h:5432/d",
+		"host=h port=6432 user=u dbname=d password='a@b'": "postgres://u@h:6432/d",
+	} {
+		u, err := NewDatabaseURL(given)
+		require.NoError(t, err, given)
+		require.Equal(t, shown, u.String())
+	}
+}
+
+// What pgx reads is what is connected to; what is shown must say the same place.
+func TestShownIsWhatIsConnectedTo(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.StringMatching(`[a-zA-Z0-9_.~ -]{1,12}`).Filter(func(s string) bool { return strings.TrimSpace(s) == s })
+		user, host, database := name.Draw(t, "user"), rapid.StringMatching(`[a-z][a-z0-9.-]{0,10}`).Draw(t, "host"), name.Draw(t, "database")
+		port := rapid.IntRange(1, 65535).Draw(t, "port")
+		given := url.URL{
+			Scheme: "postgres", User: url.UserPassword(user, "hunter2"+rapid.String().Draw(t, "password")),
+			Host: fmt.Sprintf("%s:%d", host, port), Path: "/" + database,
+		}
+		u, err := NewDatabaseURL(given.String())
+		if err != nil {
+			if strings.Contains(given.String(), "%00") {
+				return
+			}
+			t.Fatal(err)
+		}
+		shown, err := url.Parse(u.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, secret := shown.User.Password(); secret || shown.User.Username() != user || shown.Host != given.Host || shown.Path != given.Path {
+			t.Fatalf("%s is shown as %s", given.Redacted(), u)
+		}
+	})
+}
+
+func TestZeroDatabaseURL(t *testing.T) {
+	t.Parallel()
+	var u DatabaseURL
+	require.Empty(t, u.String())
+	require.Empty(t, u.Reveal())
+	require.Equal(t, "config.DatabaseURL()", u.GoString())
+	_, err := NewDatabaseURL("")
+	require.EqualError(t, err, "empty")
+}
+
+// FuzzDatabaseURLText: of any text that is taken for key=value pairs or a URL with this password, neither the error nor what is
+// shown has the password in it.
+func FuzzDatabaseURLText(f *testing.F) {
+	f.Add("postgres://u:", "@h/d")
+	f.Add("postgres://u:p@", "@h/d")
+	f.Add("host=h password=", " dbname=d")
+	f.Add("host=h password='", "' dbname=d")
+	f.Add("postgres://u@h/d?password=", "&sslmode=disable")
+	f.Add("postgres://u:1/", "@h/d")
+	f.Add("postgres://u:1?", "@h,i/d")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		const secret = "hunter2hunter2"
+		u, err := NewDatabaseURL(before + secret + after)
+		if err != nil {
+			require.NotContains(t, err.Error(), secret)
+			return
+		}
+		parsed, err := pgconn.ParseConfig(u.Reveal())
+		require.NoError(t, err)
+		if strings.Contains(parsed.User+parsed.Host+parsed.Database, secret) {
+			return // Then it is no password but a name, which is shown.
+		}
+		for _, printed := range []string{u.String(), u.GoString(), u.LogValue().String(), fmt.Sprintf("%v %+v %#v", u, Database{URL: u}, &u)} {
+			require.NotContains(t, printed, secret)
+		}
+	})
 }
 
 func FuzzDatabaseURL(f *testing.F) {

@@ -140,25 +140,33 @@ func (ln lineNumbers) find(key string) int {
 	return 0
 }
 
-func (ln lineNumbers) walk(n *yaml.Node, path string) {
+// walk notes the lines below n. A key may be given once: where it is also spelled with dots, which of the two holds would be
+// left to chance.
+func (ln lineNumbers) walk(n *yaml.Node, path string) error {
+	var errs []error
 	switch n.Kind {
 	case yaml.DocumentNode:
 		for _, root := range n.Content {
-			ln.walk(root, path)
+			errs = append(errs, ln.walk(root, path))
 		}
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key := strings.TrimPrefix(path+"."+n.Content[i].Value, ".")
+			value := n.Content[i+1]
+			if was, twice := ln[key]; twice && value.Kind != yaml.MappingNode {
+				errs = append(errs, fmt.Errorf("line %d: %q already defined at line %d", n.Content[i].Line, key, was))
+			}
 			ln[key] = n.Content[i].Line
-			ln.walk(n.Content[i+1], key)
+			errs = append(errs, ln.walk(value, key))
 		}
 	case yaml.SequenceNode:
 		for i, item := range n.Content {
 			key := fmt.Sprintf("%s[%d]", path, i)
 			ln[key] = item.Line
-			ln.walk(item, key)
+			errs = append(errs, ln.walk(item, key))
 		}
 	}
+	return errors.Join(errs...)
 }
 
 // parseYAML reads one document. koanf's parser makes the values, the nodes give the lines.
@@ -169,13 +177,16 @@ func parseYAML(text []byte) (*koanf.Koanf, lineNumbers, error) {
 	if err := decoder.Decode(&root); err != nil && !errors.Is(err, io.EOF) {
 		return nil, nil, err
 	}
-	lines.walk(&root, "")
+	twice := lines.walk(&root, "")
 	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return nil, nil, errors.New("there is more than one document in it")
 	}
 	raw := koanf.New(".")
 	if err := raw.Load(rawbytes.Provider(text), koanfyaml.Parser()); err != nil {
 		return nil, nil, err
+	}
+	if twice != nil {
+		return nil, nil, twice
 	}
 	return raw, lines, nil
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // nameServers reads a list of name servers into host:port each.
@@ -48,14 +49,17 @@ func hostPort(s string, minPort int) string {
 	if err != nil {
 		return rule
 	}
-	if n, err := strconv.Atoi(port); err != nil || n < minPort || n > 65535 {
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || int(n) < minPort {
 		return fmt.Sprintf("%s with a port from %d to 65535", rule, minPort)
 	}
-	if (host == "" && minPort > 0) || strings.ContainsAny(host, "/@ ?#") {
+	// A separator in a host would make two servers of one, because the client is given them as one text.
+	if (host == "" && minPort > 0) || strings.ContainsAny(host, "/@?#;,") || strings.ContainsFunc(host, notPrinted) {
 		return rule
 	}
 	return ""
 }
+
+func notPrinted(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 
 // listenAddress reads [host]:port; "" and off mean nowhere.
 func listenAddress() kind[string] {
