@@ -300,6 +300,22 @@ func TestLaneGoesOnUpToTheItemThatFailed(t *testing.T) {
 	assert.False(t, in.admit(keyed(3, "k")))
 }
 
+func TestRowBehindOneThatDidNotGetThroughDoesNotLead(t *testing.T) {
+	t.Parallel()
+	in := newIntake()
+	first, second := take(in, testBatch(), keyed(1, "k")), take(in, testBatch(), keyed(2, "k"))
+	assert.True(t, in.leads(first))
+	assert.False(t, in.leads(second))
+	in.breakLane(first)
+	in.pending(first)
+	assert.False(t, in.leads(second), "put off, it would be due when row 1 is merely fresh, and a short read would show it first")
+
+	third := take(in, testBatch(), keyed(3, "other"))
+	fourth := take(in, testBatch(), keyed(4, "other"))
+	in.confirmed(third)
+	assert.True(t, in.leads(fourth), "row 3 is on its topic")
+}
+
 func TestHeldKeyIsFreeWhenItsRowHasVanished(t *testing.T) {
 	t.Parallel()
 	in := newIntake()

@@ -60,15 +60,16 @@ func (in *intake) drained(l *lane) {
 	}
 }
 
-// leads reports whether an item is the first of its key that is under way: every row before it has been confirmed. Only
-// such a row can be put off or die, or it would be overtaken by those before it when it comes back.
+// leads reports whether an item is the first of its key: every row before it has been confirmed. Only such a row can be put
+// off or die, or it would overtake those before it when it comes back. It is asked before the lane is broken at the item:
+// one that was cut has an earlier row that did not get through, even if that one has left the lane by now.
 func (in *intake) leads(it *item) bool {
 	if it.lane == nil {
 		return true
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return it.lane.items[0] == it
+	return !it.cut && it.lane.items[0] == it
 }
 
 // before returns the batches, other than it.batch, that hold earlier items of the lane.

@@ -48,8 +48,9 @@ func (b *batch) build() bool {
 			it.half = half
 			return true
 		}
+		leads := b.s.intake.leads(it)
 		b.s.intake.breakLane(it)
-		if b.s.intake.leads(it) {
+		if leads {
 			buried, dead = append(buried, it), append(dead, *failure)
 		} else {
 			again = append(again, it)

@@ -48,9 +48,9 @@ func (b *batch) sortOne(s *sorted, it *item, a HalfAnswer) (keep bool) {
 		}
 		return keep
 	}
+	leads := b.s.intake.leads(it)
 	b.s.intake.breakLane(it)
 	f := Failure{Row: it.row.ID, Reason: reason, Error: a.describe(), Broker: b.broker}
-	leads := b.s.intake.leads(it)
 	switch {
 	case verdict == HalfForget:
 		s.silence = &f
