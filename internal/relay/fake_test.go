@@ -253,6 +253,7 @@ type fakeBroker struct {
 	readBack   func(q TopicQueue, from int64, found func(string)) (ReadProof, error)
 	dispatched func(halfOffset int64) (bool, error)
 
+	commit  func(row int64) Answer // answers at once; nil: commits wait in the channel
 	commits chan sentCommit
 
 	mu        sync.Mutex
@@ -306,6 +307,10 @@ func (f *fakeBroker) MaxOffsets(_ context.Context, _ string, queues []TopicQueue
 
 func (f *fakeBroker) Commit(_ string, halves []StoredHalf, _ time.Duration, answered func(int, Answer)) {
 	for i, h := range halves {
+		if f.commit != nil {
+			answered(i, f.commit(h.LogOffset))
+			continue
+		}
 		f.commits <- sentCommit{row: h.LogOffset, answer: func(a Answer) { answered(i, a) }}
 	}
 }
