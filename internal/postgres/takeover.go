@@ -74,24 +74,23 @@ func scanOpen(row pgx.CollectableRow, shards uint64) (relay.OpenAttempt, error) 
 	return a, nil
 }
 
-// The head of a key is its first row that was put off, whether or not its time has come: until it has been sent, no later row
-// of the key may be. Dead rows stand before it where the topic's on_dead is block, which is also the default for a topic
-// that has no row. Along outbox_retry and outbox_dead_key; both hold little.
+// A row that was put off blocks its key, whether or not its time has come: until it has been sent, no later row of the key
+// may be. Dead rows block it where the topic's on_dead is block, which is also the default for a topic that has no row. All
+// of them are named, because a key can have several: the first one's leaving does not free it. Along outbox_retry and
+// outbox_dead_key; both hold little.
 const sqlBlockedKeys = `
-SELECT DISTINCT ON (topic, ordering_key) topic, ordering_key, id, dead
-  FROM (SELECT topic, ordering_key, id, false AS dead
-          FROM {schema}.outbox
-         WHERE available_at IS NOT NULL AND ordering_key IS NOT NULL AND ordering_key <> ''
-           AND ($1::bigint >> shard) & 1 = 1
-        UNION ALL
-        SELECT d.topic, d.ordering_key, d.id, true
-          FROM {schema}.outbox_dead d LEFT JOIN {schema}.outbox_topic t ON t.topic = d.topic
-         WHERE d.ordering_key IS NOT NULL AND d.ordering_key <> '' AND ($1::bigint >> d.shard) & 1 = 1
-           AND coalesce(t.on_dead, 'block') = 'block') blocking
- ORDER BY topic, ordering_key, id`
+SELECT topic, ordering_key, id, false AS dead
+  FROM {schema}.outbox
+ WHERE available_at IS NOT NULL AND ordering_key IS NOT NULL AND ordering_key <> ''
+   AND ($1::bigint >> shard) & 1 = 1
+UNION ALL
+SELECT d.topic, d.ordering_key, d.id, true
+  FROM {schema}.outbox_dead d LEFT JOIN {schema}.outbox_topic t ON t.topic = d.topic
+ WHERE d.ordering_key IS NOT NULL AND d.ordering_key <> '' AND ($1::bigint >> d.shard) & 1 = 1
+   AND coalesce(t.on_dead, 'block') = 'block'`
 
-// BlockedKeys returns the keys of shards of which a row was put off, or is dead while its topic's on_dead is block, each
-// with the lowest such row.
+// BlockedKeys returns the keys of shards of which rows were put off, or are dead while their topic's on_dead is block, once
+// for each such row.
 func (s *Store) BlockedKeys(ctx context.Context, shards uint64) ([]relay.BlockedKey, error) {
 	rows, err := s.pool.Query(ctx, s.sql(sqlBlockedKeys), int64(shards))
 	if err != nil {

@@ -95,9 +95,12 @@ func TestBlockedKeys(t *testing.T) {
 	key := func(ordering string) relay.Key { return relay.Key{Topic: "orders", Ordering: ordering} }
 	require.ElementsMatch(t, []relay.BlockedKey{
 		{Key: key("off"), Row: off[1]},
+		{Key: key("off"), Row: off[2]},
 		{Key: key("parked"), Row: parked[0]},
 		{Key: key("dead"), Row: dead[0], Dead: true},
+		{Key: key("dead"), Row: dead[1], Dead: true},
 		{Key: key("both"), Row: both[0]},
+		{Key: key("both"), Row: both[1], Dead: true},
 		{Key: relay.Key{Topic: "nobody knows", Ordering: "unbound"}, Row: unbound[0], Dead: true},
 	}, keys)
 

@@ -4,15 +4,23 @@ package relay
 
 // A block says why a key must wait. It is lifted when nothing is left of it.
 type block struct {
-	doubts int   // entries in doubt
-	row    int64 // the row that backs off or is dead, also while it is under way again; 0 = none
-	dead   bool
-	behind int64 // lowest id of the key that was left behind, 0 = none
+	doubts int            // entries in doubt
+	rows   map[int64]bool // the rows that back off (false) or are dead (true), also while they are under way again
+	behind int64          // lowest id of the key that was left behind, 0 = none
 }
 
-// holds reports whether a pending row of the key must wait. One before the row that backs off or is dead need not, and that
-// row itself need not when it is fresh again.
-func (b *block) holds(id int64) bool { return b.doubts > 0 || id > b.row }
+// first returns the lowest row that backs off or is dead, 0 where there is none. There can be several: one that backs off,
+// and before it a dead one that was requeued.
+func (b *block) first() (first int64) {
+	for row := range b.rows {
+		first = lowest(first, row)
+	}
+	return first
+}
+
+// holds reports whether a pending row of the key must wait. One before the first that backs off or is dead need not, and
+// that row itself need not when it is fresh again.
+func (b *block) holds(id int64) bool { return b.doubts > 0 || id > b.first() }
 
 // doubt blocks the key of an entry in doubt and keeps its row from being read.
 func (in *intake) doubt(key Key, row int64) {
@@ -61,16 +69,17 @@ func (in *intake) hold(key Key, row int64, dead bool) {
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	b := in.block(key)
-	if b.row == 0 || row <= b.row {
-		b.row, b.dead = row, dead
-	}
+	in.block(key).rows[row] = dead
 }
 
 // unhold frees a key from a row that has left the outbox. It is called when a read begins, with the lock held.
 func (in *intake) unhold(key Key, row int64) {
-	if b := in.blocks[key]; b != nil && b.row == row {
-		b.row, b.dead = 0, false
+	b := in.blocks[key]
+	if b == nil {
+		return
+	}
+	if _, held := b.rows[row]; held {
+		delete(b.rows, row)
 		in.lift(key, b)
 	}
 }
@@ -81,8 +90,8 @@ func (in *intake) holding() map[int64]Key {
 	defer in.mu.Unlock()
 	rows := make(map[int64]Key)
 	for key, b := range in.blocks {
-		if b.row != 0 {
-			rows[b.row] = key
+		for row := range b.rows {
+			rows[row] = key
 		}
 	}
 	return rows
@@ -98,7 +107,7 @@ func (in *intake) vanished(key Key, row int64) {
 func (in *intake) block(key Key) *block {
 	b := in.blocks[key]
 	if b == nil {
-		b = &block{}
+		b = &block{rows: make(map[int64]bool)}
 		in.blocks[key] = b
 	}
 	return b
@@ -106,7 +115,7 @@ func (in *intake) block(key Key) *block {
 
 // lift frees a key that nothing blocks any more. It is called when a read begins, with the lock held.
 func (in *intake) lift(key Key, b *block) {
-	if b.doubts == 0 && b.row == 0 && in.blocks[key] == b {
+	if b.doubts == 0 && len(b.rows) == 0 && in.blocks[key] == b {
 		delete(in.blocks, key)
 		in.free(key, b.behind)
 	}

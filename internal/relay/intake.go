@@ -143,7 +143,7 @@ func (in *intake) admit(row *Row) bool {
 	return true
 }
 
-// admitDue decides the same for a row that was put off: of a blocked key only the row that blocks it. It goes on blocking
+// admitDue decides the same for a row that was put off: of a blocked key only the first row that blocks it. It goes on blocking
 // the key until it has left the outbox.
 func (in *intake) admitDue(row *Row) bool {
 	in.mu.Lock()
@@ -159,7 +159,7 @@ func (in *intake) admitDue(row *Row) bool {
 		return false
 	}
 	b := in.blocks[key]
-	return b == nil || b.row == row.ID && b.doubts == 0
+	return b == nil || b.first() == row.ID && b.doubts == 0
 }
 
 // take marks an admitted row as under way, at the end of its key's lane.

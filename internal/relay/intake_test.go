@@ -316,6 +316,27 @@ func TestRowBehindOneThatDidNotGetThroughDoesNotLead(t *testing.T) {
 	assert.True(t, in.leads(fourth), "row 3 is on its topic")
 }
 
+func TestKeyWithTwoRowsPutOffWaitsForBoth(t *testing.T) {
+	t.Parallel()
+	in := newIntake()
+	in.hold(Key{"t", "k"}, 36, false) // it backs off
+	in.hold(Key{"t", "k"}, 35, false) // it was dead, on a topic that skips dead rows, and is requeued
+	read(in)
+	assert.False(t, in.admitDue(keyed(36, "k")), "35 comes first")
+	assert.True(t, in.admitDue(keyed(35, "k")))
+	first := take(in, testBatch(), keyed(35, "k"))
+	in.confirmed(first)
+	in.gone(first)
+	read(in)
+	assert.False(t, in.admit(keyed(37, "k")), "36 still backs off")
+	assert.True(t, in.admitDue(keyed(36, "k")))
+	second := take(in, testBatch(), keyed(36, "k"))
+	in.confirmed(second)
+	in.gone(second)
+	read(in)
+	assert.True(t, in.admit(keyed(37, "k")))
+}
+
 func TestHeldKeyIsFreeWhenItsRowHasVanished(t *testing.T) {
 	t.Parallel()
 	in := newIntake()

@@ -34,8 +34,8 @@ type Takeover interface {
 	// OpenAttempts returns the attempts of other sessions that have open entries in shards, with those entries only;
 	// positions holds their numbers in the ledger row.
 	OpenAttempts(ctx context.Context, self uuid.UUID, shards uint64) ([]OpenAttempt, error)
-	// BlockedKeys returns the keys of shards whose first pending row is not readable: it backs off, or it is dead and its
-	// topic's on_dead is block.
+	// BlockedKeys returns the keys of shards of which rows are not readable because they back off, or are dead and their
+	// topic's on_dead is block: one BlockedKey for each such row.
 	BlockedKeys(ctx context.Context, shards uint64) ([]BlockedKey, error)
 	// StillThere returns those of rows that are in the dead letters or in the outbox.
 	StillThere(ctx context.Context, rows []int64) ([]int64, error)

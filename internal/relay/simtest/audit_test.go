@@ -187,8 +187,12 @@ func (a *audit) order(f *fate, now visibleRow, about []string) {
 	if !seen {
 		return
 	}
-	about = append(about, rowWord(before.id))
 	if before.id > f.id {
+		for _, other := range a.fates {
+			if other.key == f.key {
+				about = append(about, rowWord(other.id))
+			}
+		}
 		a.violateLocked(about, "%s is visible after %s of its key %v", rowWord(f.id), rowWord(before.id), f.key)
 	}
 	if before.broker != now.broker || before.queue != now.queue {

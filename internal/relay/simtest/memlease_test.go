@@ -108,14 +108,10 @@ func (s *memStore) blockedKeys(shards uint64) []relay.BlockedKey {
 	if s.rules.noBlockedKeys {
 		return nil
 	}
-	first := make(map[relay.Key]relay.BlockedKey)
+	var keys []relay.BlockedKey
 	note := func(r *memRow, dead bool) {
-		key := r.Key()
-		if key == (relay.Key{}) || shards>>r.Shard&1 == 0 {
-			return
-		}
-		if b, ok := first[key]; !ok || r.ID < b.Row {
-			first[key] = relay.BlockedKey{Key: key, Row: r.ID, Dead: dead}
+		if r.OrderingKey != "" && shards>>r.Shard&1 == 1 {
+			keys = append(keys, relay.BlockedKey{Key: r.Key(), Row: r.ID, Dead: dead})
 		}
 	}
 	for _, r := range s.outbox {
@@ -127,10 +123,6 @@ func (s *memStore) blockedKeys(shards uint64) []relay.BlockedKey {
 		if s.blocks(r.Topic) {
 			note(r, true)
 		}
-	}
-	keys := make([]relay.BlockedKey, 0, len(first))
-	for _, b := range first {
-		keys = append(keys, b)
 	}
 	return keys
 }

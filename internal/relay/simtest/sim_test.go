@@ -46,7 +46,7 @@ func (w *world) story() string {
 		return strings.Join(w.trace.last(200), "\n")
 	}
 	words = append(words, "VIOLATION", "killed", "frozen", "goes on", "starts as", "calm", "declared dead", "has expired", "session over")
-	return strings.Join(w.trace.last(120, words...), "\n")
+	return strings.Join(w.trace.last(200, words...), "\n")
 }
 
 func number(t *testing.T, variable string, otherwise int64) int64 {
