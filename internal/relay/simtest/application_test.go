@@ -85,15 +85,15 @@ func (a *application) think() time.Duration {
 func (a *application) operate(until time.Time) {
 	c := a.w.chance
 	for time.Now().Before(until) {
-		time.Sleep(c.between(time.Second, 10*time.Second))
+		time.Sleep(c.between(0, 6*time.Second))
 		id := a.w.store.anyDead()
 		switch {
 		case id != 0 && c.hit(0.5):
 			a.w.store.requeue(id)
 		case id != 0 && c.hit(0.3):
 			a.w.store.discard(id)
-		case c.hit(0.2):
-			a.w.store.withdraw(a.w.store.allocated() - int64(c.below(3)))
+		case c.hit(0.3):
+			a.w.store.withdraw(a.w.store.anyPending())
 		}
 	}
 }

@@ -16,6 +16,7 @@ type audit struct {
 	last      map[relay.Key]visibleRow // the last visible row of each key
 	visible   map[string]bool          // UNIQ_KEYs on a topic
 	accepted  map[string]bool          // UNIQ_KEYs whose commit a broker has accepted
+	withdrawn map[string]bool          // UNIQ_KEYs that were decided although an operator had removed their rows
 	dead      map[relay.Key]int64      // the lowest dead row of each key whose topic blocks
 	violation string                   // the first
 	words     []string                 // what the trace of the violation is about
@@ -43,7 +44,7 @@ type visibleRow struct {
 func newAudit(t *trace) *audit {
 	return &audit{
 		trace: t, fates: make(map[int64]*fate), last: make(map[relay.Key]visibleRow),
-		visible: make(map[string]bool), accepted: make(map[string]bool), dead: make(map[relay.Key]int64),
+		visible: make(map[string]bool), accepted: make(map[string]bool), withdrawn: make(map[string]bool), dead: make(map[relay.Key]int64),
 	}
 }
 
@@ -137,6 +138,15 @@ func (a *audit) buried(id int64) {
 	}
 }
 
+// decided notes a decision.
+func (a *audit) decided(id int64, uniqKey string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if f := a.fates[id]; f.deleted && f.copies == 0 {
+		a.withdrawn[uniqKey] = true
+	}
+}
+
 // accept notes that a broker has accepted a commit: its message may become visible from now on.
 func (a *audit) accept(uniqKey string) {
 	a.mu.Lock()
@@ -169,6 +179,8 @@ func (a *audit) appended(id int64, uniqKey, broker string, queue int) {
 		a.violateLocked(about, "%s is visible, and the application has not committed it", rowWord(id))
 	case f.copies > 1:
 		a.violateLocked(about, "%s is visible %d times", rowWord(id), f.copies)
+	case a.withdrawn[uniqKey]:
+		a.violateLocked(about, "%s is visible, and was removed before it was decided", rowWord(id))
 	case f.dead:
 		a.violateLocked(about, "%s is visible, and dead", rowWord(id))
 	}

@@ -43,12 +43,15 @@ func (c *chance) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(c.r.Int64N(int64(most-least)+1))
 }
 
+// longestTravel is longer than anything is on its way.
+const longestTravel = 26 * time.Second
+
 // travel draws how long a request or an answer is on its way: some milliseconds, at times seconds, seldom longer than any
 // timeout, window or lease.
 func (c *chance) travel() time.Duration {
 	switch {
 	case c.fault(0.003):
-		return c.between(3*time.Second, 25*time.Second)
+		return c.between(3*time.Second, longestTravel-time.Second)
 	case c.fault(0.015):
 		return c.between(100*time.Millisecond, 4*time.Second)
 	default:

@@ -28,7 +28,7 @@ type memBroker struct {
 // brokerRules are the rules that a mutant breaks. The zero value breaks none.
 type brokerRules struct {
 	noFence        bool // a commit after the window is accepted
-	fencesEarly    bool // a rollback is answered 604 while commits are still accepted
+	stallsLong     bool // a commit is written long after it was accepted
 	readsShort     bool // a reading misses messages and says that it is complete
 	saysDispatched bool // the dispatcher's position is made up
 	endsAhead      bool // MaxOffsets answers an offset behind the end
@@ -58,7 +58,7 @@ const appendMargin = 5 * time.Second
 
 func newMemBroker(w *world, name string, rules brokerRules) *memBroker {
 	return &memBroker{
-		name: name, address: name + ":10911", w: w, rules: rules, skew: w.chance.between(-1500*time.Millisecond, 1500*time.Millisecond),
+		name: name, address: name + ":10911", w: w, rules: rules, skew: w.chance.between(-9*time.Second, 1500*time.Millisecond),
 		queues: make(map[relay.TopicQueue][]storedMessage),
 	}
 }
@@ -90,7 +90,7 @@ func (b *memBroker) answers() bool {
 func (b *memBroker) dispatchLater() time.Time {
 	lag := b.w.chance.between(0, 2*time.Millisecond)
 	if b.w.chance.fault(0.02) {
-		lag = b.w.chance.between(0, 3*time.Second)
+		lag = b.w.chance.between(0, []time.Duration{time.Second, 3 * time.Second, 40 * time.Second}[b.w.chance.below(3)])
 	}
 	at := time.Now().Add(lag)
 	if at.Before(b.dispatched) {
@@ -119,7 +119,7 @@ func (b *memBroker) half(h relay.Half) relay.HalfAnswer {
 
 // halfCode draws the answer to a half. It is called with the lock held.
 func (b *memBroker) halfCode(row int64) (code int, remark string) {
-	if row != 0 && b.w.audit.illegal(row) {
+	if row != 0 && b.w.audit.illegal(row) && b.w.chance.hit(0.7) { // the rule was changed, or brokers differ
 		return 13, "the message is illegal"
 	}
 	if !b.w.chance.fault(0.02) {
@@ -159,6 +159,9 @@ func (b *memBroker) endTransaction(sh relay.StoredHalf, commit bool) (relay.Answ
 	}
 	if b.w.chance.fault(0.02) {
 		time.Sleep(b.w.chance.between(0, appendMargin-100*time.Millisecond))
+		if b.rules.stallsLong {
+			time.Sleep(2 * appendMargin)
+		}
 	}
 	if b.down() && b.w.chance.hit(0.5) {
 		b.w.audit.dropped(h.UniqKey)
@@ -196,9 +199,6 @@ func (b *memBroker) accept(sh relay.StoredHalf, commit bool) (storedHalf, relay.
 	over := age > max(h.Window, transactionTimeOut)
 	if commit && b.rules.noFence {
 		over = false
-	}
-	if !commit && b.rules.fencesEarly {
-		over = true
 	}
 	switch {
 	case over && h.gone:

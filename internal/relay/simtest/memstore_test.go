@@ -128,6 +128,18 @@ func (s *memStore) anyDead() int64 {
 	return 0
 }
 
+// anyPending returns a committed row of the outbox, 0 if there is none.
+func (s *memStore) anyPending() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, r := range s.outbox {
+		if r.committed {
+			return id
+		}
+	}
+	return 0
+}
+
 // requeue puts a dead row back, as outbox-relay requeue does: due at once, under its old id.
 func (s *memStore) requeue(id int64) {
 	s.mu.Lock()

@@ -27,6 +27,7 @@ var _ relay.Store = (*storeClient)(nil)
 const (
 	seldom = 0.0005
 	often  = 0.02
+	most   = 0.1 // for calls that are few
 )
 
 // A reply is what the server answers.
@@ -50,11 +51,14 @@ func call[T any](ctx context.Context, c *storeClient, name string, rate float64,
 		time.Sleep(w.chance.between(0, 10*time.Millisecond))
 		return none, errUnreachable
 	}
+	there, back := w.storeTravel(rate), w.storeTravel(rate)
 	var lost <-chan time.Time
 	if w.chance.fault(rate) {
 		lost = time.After(w.chance.between(0, 20*time.Millisecond))
+		if w.chance.hit(0.5) { // it waits in a buffer, or for a lock
+			there = w.chance.between(0, []time.Duration{time.Second, 20 * time.Second}[w.chance.below(2)])
+		}
 	}
-	there, back := w.storeTravel(rate), w.storeTravel(rate)
 	replies := make(chan reply[T], 1)
 	w.fly(func() {
 		time.Sleep(there)
@@ -151,12 +155,12 @@ func (c *storeClient) Purge(ctx context.Context, _ time.Duration, limit int) (in
 }
 
 func (c *storeClient) PutOff(ctx context.Context, session uuid.UUID, failures []relay.Failure) error {
-	_, err := call(ctx, c, "PutOff", often, func() (none, error) { return none{}, c.db.putOff(session, failures) })
+	_, err := call(ctx, c, "PutOff", most, func() (none, error) { return none{}, c.db.putOff(session, failures) })
 	return err
 }
 
 func (c *storeClient) Bury(ctx context.Context, session uuid.UUID, failures []relay.Failure) error {
-	_, err := call(ctx, c, "Bury", often, func() (none, error) { return none{}, c.db.bury(session, failures) })
+	_, err := call(ctx, c, "Bury", most, func() (none, error) { return none{}, c.db.bury(session, failures) })
 	return err
 }
 

@@ -73,6 +73,7 @@ func (w *world) run() string {
 	w.chance.calm.Store(true)
 	last := w.survivors(slots)
 	w.settle()
+	time.Sleep(longestTravel) // whatever was under way before the calm is there
 	w.finish(last)
 	w.flying.Wait()
 	return w.audit.violated()
