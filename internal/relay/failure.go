@@ -89,7 +89,8 @@ func (s *session) forgetPauses() {
 // needsPeople reports whether a pause for this reason ends only when somebody does something.
 func needsPeople(r Reason) bool {
 	switch r {
-	case ReasonSlaveNotAvailable, ReasonNotInSync, ReasonServiceUnavailable, ReasonNoPermission, ReasonTopicMissing, ReasonBrokerRefused:
+	case ReasonSlaveNotAvailable, ReasonNotInSync, ReasonServiceUnavailable, ReasonNoPermission, ReasonTopicMissing, ReasonBrokerRefused,
+		ReasonWindowOver: // the clocks of broker and relay differ by more than the window
 		return true
 	default:
 		return false

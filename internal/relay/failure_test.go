@@ -111,6 +111,7 @@ func TestReasonsThatNeedPeople(t *testing.T) {
 	}
 	assert.ElementsMatch(t, []Reason{
 		ReasonSlaveNotAvailable, ReasonNotInSync, ReasonServiceUnavailable, ReasonNoPermission, ReasonTopicMissing, ReasonBrokerRefused,
+		ReasonWindowOver,
 	}, waiting)
 }
 

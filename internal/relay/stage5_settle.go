@@ -51,7 +51,13 @@ func (b *batch) settle() {
 // troubles pauses the broker where its answers to commits ask for it.
 func (b *batch) troubles(struck, doubts []*item) {
 	for _, it := range struck {
-		if it.reason == ReasonBusy || it.reason == ReasonUnreachable {
+		early := it.reason == ReasonWindowOver && time.Since(b.born) < b.attempt.Window
+		switch {
+		case early:
+			b.s.trouble(b.broker, "", ReasonWindowOver, slog.String("hint",
+				"the broker calls a commit late that was sent in time: its clock is ahead of this machine's"))
+			return
+		case it.reason == ReasonBusy || it.reason == ReasonUnreachable:
 			b.s.trouble(b.broker, "", it.reason, slog.String("stage", "commit"))
 			return
 		}

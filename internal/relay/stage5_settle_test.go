@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -134,19 +135,22 @@ func TestCommitAnswersThatPauseABroker(t *testing.T) {
 	tests := map[string]struct {
 		answer Answer
 		reason Reason
+		slow   time.Duration // how long ago the halves were born
 	}{
-		"busy":        {Answer{Code: codeBusy}, ReasonBusy},
-		"unreachable": {Answer{Err: errors.New("refused")}, ReasonUnreachable},
-		"lost":        {answerLost, ReasonLost},
-		"late":        {Answer{Took: DefaultConfig().CommitTimeout + 1}, ReasonLate},
-		"done":        {answerDone, ""},
-		"window over": {answerRefused, ""}, // the broker is fine, this relay was slow
+		"busy":        {Answer{Code: codeBusy}, ReasonBusy, 0},
+		"unreachable": {Answer{Err: errors.New("refused")}, ReasonUnreachable, 0},
+		"lost":        {answerLost, ReasonLost, 0},
+		"late":        {Answer{Took: DefaultConfig().CommitTimeout + 1}, ReasonLate, 0},
+		"done":        {answerDone, "", 0},
+		"window over": {answerRefused, "", DefaultConfig().Window}, // the broker is fine, this relay was slow
+		"clocks":      {answerRefused, ReasonWindowOver, 0},        // sent in time, and late by the broker's clock
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
 			made := b.made(t, plain(1))
+			made.born = made.born.Add(-tt.slow)
 			answer(made, tt.answer)
 			b.unresolved()
 			made.settle()
