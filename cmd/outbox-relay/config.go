@@ -32,7 +32,7 @@ if there is none, every setting with its value and where it comes from. Nothing 
 				_, _ = fmt.Fprintf(t, "%s\t%s\t%s\n", o.Key, o.Value, o.Source) // Flush tells of errors.
 			}
 			if err := t.Flush(); err != nil {
-				return failure{error: err}
+				return written(err)
 			}
 			for _, warning := range cfg.Warnings() {
 				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)

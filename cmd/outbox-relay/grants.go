@@ -27,7 +27,7 @@ of the tables, after every migrate up. Nothing is connected to.`,
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s", forApp, forRelay)
-			return err
+			return written(err)
 		},
 	}
 	withSettings(cmd.Flags(), "database.schema")

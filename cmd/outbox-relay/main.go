@@ -79,3 +79,11 @@ type failure struct {
 }
 
 func (f failure) Unwrap() error { return f.error }
+
+// written is the failure to write a command's output; nil where err is.
+func written(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failure{error: err}
+}

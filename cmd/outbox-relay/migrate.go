@@ -59,7 +59,7 @@ func newMigration(name, short string, migrate func(context.Context, *config.Conf
 				return failure{error: err}
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "schema %s is at version %d of %d\n", state.Schema, state.Version, state.Latest)
-			return err
+			return written(err)
 		},
 	}
 	withSettings(cmd.Flags(), "database.")

@@ -23,9 +23,9 @@ func newStatus() *cobra.Command {
 				return failure{error: err}
 			}
 			if asJSON {
-				return status.WriteJSON(cmd.OutOrStdout())
+				return written(status.WriteJSON(cmd.OutOrStdout()))
 			}
-			return status.WriteTable(cmd.OutOrStdout())
+			return written(status.WriteTable(cmd.OutOrStdout()))
 		},
 	}
 	withSettings(cmd.Flags(), "database.")

@@ -61,7 +61,7 @@ func newVersion() *cobra.Command {
 				text += ", with changes"
 			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
-			return err
+			return written(err)
 		},
 	}
 }
