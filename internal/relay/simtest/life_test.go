@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/outbox-relay/outbox-relay/internal/relay"
 )
 
 // errKilled is what calls of a dead relay come back with: nobody is there to see it.
@@ -87,6 +89,25 @@ func (l *life) thaw() {
 	if l.frozen != nil {
 		close(l.frozen)
 		l.frozen = nil
+	}
+}
+
+// at is called by the relay at named points of its flow. There it is killed or frozen more often than between any two other
+// instants, because most of the time it only waits.
+func (l *life) at(p relay.Point) {
+	c := l.w.chance
+	switch {
+	case p == relay.PointRead || l.isDead():
+	case c.fault(0.004):
+		l.w.trace.add("%s: %s", l.name, p)
+		l.kill()
+	case c.fault(0.004):
+		l.w.trace.add("%s: %s", l.name, p)
+		l.freeze()
+		l.w.fly(func() {
+			time.Sleep(c.between(time.Second, longestTravel))
+			l.thaw()
+		})
 	}
 }
 

@@ -51,7 +51,7 @@ func (s *slot) run(until time.Time) {
 	c := s.w.chance
 	for n := 0; time.Now().Before(until); n++ {
 		s.now = s.w.start(fmt.Sprintf("%s.%d", s.name, n), s.instance, s.cfg)
-		time.Sleep(c.between(0, 20*time.Second))
+		s.now.end(c.between(0, 20*time.Second))
 		if !time.Now().Before(until) {
 			return
 		}
@@ -67,7 +67,7 @@ func (s *slot) hurt() (atOnce bool) {
 	c, l := s.w.chance, s.now
 	for c.hit(0.5) {
 		l.freeze()
-		time.Sleep(c.between(time.Second, 25*time.Second))
+		time.Sleep(c.between(time.Second, longestTravel))
 		if c.hit(0.2) {
 			break // killed while frozen
 		}

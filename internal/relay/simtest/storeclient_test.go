@@ -27,7 +27,7 @@ var _ relay.Store = (*storeClient)(nil)
 const (
 	seldom = 0.0005
 	often  = 0.02
-	most   = 0.1 // for calls that are few
+	most   = 0.4 // for calls that are few
 )
 
 // A reply is what the server answers.

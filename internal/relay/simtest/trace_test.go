@@ -14,6 +14,7 @@ type trace struct {
 	mu     sync.Mutex
 	began  time.Time
 	events []traced
+	tally  map[string]int // of events, by format; of what relays log, by message
 }
 
 type traced struct {
@@ -25,7 +26,7 @@ type traced struct {
 // traceLength is how many events are kept.
 const traceLength = 20_000
 
-func newTrace() *trace { return &trace{began: time.Now()} }
+func newTrace() *trace { return &trace{began: time.Now(), tally: make(map[string]int)} }
 
 // add notes an event. The arguments must not change afterwards: they are printed at the end, if at all.
 func (t *trace) add(format string, args ...any) {
@@ -34,6 +35,7 @@ func (t *trace) add(format string, args ...any) {
 	if len(t.events) >= traceLength {
 		t.events = append(t.events[:0], t.events[traceLength/2:]...)
 	}
+	t.tally[format]++
 	t.events = append(t.events, traced{at: time.Since(t.began), format: format, args: args})
 }
 
@@ -78,7 +80,7 @@ func (h traceLog) Handle(_ context.Context, r slog.Record) error {
 		fmt.Fprintf(&text, " %s=%v", a.Key, a.Value)
 		return true
 	})
-	h.life.w.trace.add("%s logs: %s%s", h.life.name, r.Message, text.String())
+	h.life.w.trace.add("%s logs: "+strings.ReplaceAll(r.Message, "%", "%%")+"%s", h.life.name, text.String())
 	if strings.HasPrefix(r.Message, "broken promise") && !h.life.isDead() {
 		h.life.w.audit.violate("a relay reports a %s%s", r.Message, text.String())
 	}

@@ -129,16 +129,16 @@ func (w *world) finish(last []*life) {
 // start begins a life.
 func (w *world) start(name, instance string, cfg relay.Config) *life {
 	l := &life{w: w, name: name, instance: instance, ended: make(chan struct{})}
+	ctx, stop := context.WithCancel(w.ctx)
+	l.stop = stop
 	metrics, err := relay.NewMetrics(noop.Meter{})
 	require.NoError(w.t, err)
-	cfg.Instance = instance
+	cfg.Instance, cfg.At = instance, l.at
 	r, err := relay.New(cfg, relay.Options{
 		Store: &storeClient{db: w.store, life: l}, Broker: &brokerClient{brokers: w.brokers, life: l},
 		Log: newTraceLog(l), Metrics: metrics, Progress: func() {},
 	})
 	require.NoError(w.t, err)
-	ctx, stop := context.WithCancel(w.ctx)
-	l.stop = stop
 	w.trace.add("%s starts as instance %s", name, instance)
 	go func() {
 		defer close(l.ended)
