@@ -45,10 +45,10 @@ func (s *memStore) closeEntries(c relay.Closing) (closed relay.Closed) {
 		}
 	}
 	for _, i := range named {
-		switch {
-		case a.states[i] == entryOpen:
+		switch a.states[i] {
+		case entryOpen:
 			s.settle(a, i)
-		case a.states[i] == entryStruck:
+		case entryStruck:
 			closed.Broken = append(closed.Broken, i)
 		}
 	}

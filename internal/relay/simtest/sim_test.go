@@ -4,38 +4,76 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// seeds is how many runs a plain go test makes. SIM_SEEDS=n makes more or fewer, SIM_SEED=n only the one.
-const seeds = 200
-
+// TestLivesFullOfFaults runs the fixed seeds. SIM_SEEDS=n runs n of them, SIM_SEED=n only the one.
 func TestLivesFullOfFaults(t *testing.T) {
 	t.Parallel()
 	first, last := uint64(1), uint64(number(t, "SIM_SEEDS", seeds))
 	if testing.Short() {
-		last = min(last, 40)
+		last = min(last, 50)
 	}
 	if one := number(t, "SIM_SEED", 0); one != 0 {
 		first, last = uint64(one), uint64(one)
 	}
-	for seed := first; seed <= last; seed++ {
-		t.Run("seed "+strconv.FormatUint(seed, 10), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, seed, mutant{})
-				violation := w.run()
-				committed, visible, dead := w.audit.counts()
-				t.Logf("%d rows committed, %d messages visible, %d rows dead", committed, visible, dead)
-				if violation != "" {
-					t.Errorf("seed %d: %s\n%s", seed, violation, w.story())
-				}
-				require.Positive(t, committed, "the application wrote nothing")
+	all := &totals{events: make(map[string]int)}
+	t.Run("seeds", func(t *testing.T) {
+		for seed := first; seed <= last; seed++ {
+			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { all.add(live(t, seed)) })
 			})
-		})
+		}
+	})
+	if last-first >= 49 && !t.Failed() {
+		all.check(t)
+	}
+}
+
+// live runs one seed.
+func live(t *testing.T, seed uint64) *world {
+	w := newWorld(t, seed, mutant{})
+	violation := w.run()
+	committed, visible, dead := w.audit.counts()
+	t.Logf("%d rows committed, %d messages visible, %d rows dead", committed, visible, dead)
+	if violation != "" {
+		t.Errorf("seed %d: %s\n%s", seed, violation, w.story())
+	}
+	require.Positive(t, committed, "the application wrote nothing")
+	return w
+}
+
+// totals adds up what happened in all runs.
+type totals struct {
+	mu     sync.Mutex
+	events map[string]int
+}
+
+func (a *totals) add(w *world) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for event, n := range w.trace.tally {
+		a.events[event] += n
+	}
+}
+
+// check complains about what never happened: a simulation without it would be quieter than it says.
+func (a *totals) check(t *testing.T) {
+	t.Helper()
+	for _, event := range []string{
+		"%s is frozen", "%s is killed", "%s is asked to stop", "session %s has expired, finds %s", "session %s is declared dead by the new %s",
+		"struck: %s as %s", "buried: %s, %s", "put off for %s: %s, %s", "%s: Write breaks off",
+		"not decided, the lease of %s is gone: attempt %s", "not decided, %s is gone: attempt %s",
+		"an operator requeues %s", "an operator withdraws %s",
+		"%s logs: resolved%s", "%s logs: in doubt, and cannot be resolved yet%s", "%s logs: settled what the last session knew%s",
+	} {
+		assert.Positive(t, a.events[event], "it never happened in any run: "+event)
 	}
 }
 
