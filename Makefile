@@ -41,7 +41,7 @@ vet: ## Run go vet.
 	@$(GO) vet ./...
 
 .PHONY: vuln
-vuln: ## Look for known vulnerabilities (needs vuln.go.dev).
+vuln: ## Look for known vulnerabilities (needs its database on the network).
 	@$(GO) run golang.org/x/vuln/cmd/govulncheck@v$(GOVULNCHECK_VERSION) ./...
 
 .PHONY: build
