@@ -22,8 +22,11 @@ func (w *world) write(keys ...string) (stop func() int) {
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for i := 0; ctx.Err() == nil; i++ {
-			_, _ = w.db.Exec(ctx, `INSERT INTO outbox (topic, ordering_key, payload) VALUES ($1, nullif($2, ''), 'x')`,
+			// Not cut off by stop: the server would go on with it, and commit a row behind our back.
+			within, done := context.WithTimeout(context.Background(), patience)
+			_, _ = w.db.Exec(within, `INSERT INTO outbox (topic, ordering_key, payload) VALUES ($1, nullif($2, ''), 'x')`,
 				w.topic, keys[i%len(keys)])
+			done()
 			<-tick.C
 		}
 	}()
