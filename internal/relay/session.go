@@ -101,6 +101,3 @@ func (s *session) slot(ctx context.Context) bool {
 }
 
 func (s *session) unslot() { <-s.slots }
-
-// close writes what became of an attempt's entries.
-func (s *session) close(ctx context.Context, c Closing) error { return s.ledger.close(ctx, c) }

@@ -104,7 +104,8 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 		taken += len(b.items)
 	}
 	s.cfg.at(PointRead)
-	return taken, more, r.start(ctx, batches)
+	r.start(ctx, batches)
+	return taken, more, nil
 }
 
 // extent returns the id up to which a read saw every row, and whether there may be more behind it.
@@ -161,7 +162,7 @@ func (r *reader) readDue(batches map[string]*batch, routes routes, shards uint64
 }
 
 // start hands each batch to a goroutine of its own, when there is a slot for it.
-func (r *reader) start(ctx context.Context, batches map[string]*batch) error {
+func (r *reader) start(ctx context.Context, batches map[string]*batch) {
 	s := r.s
 	for _, b := range batches {
 		if !s.slot(ctx) {
@@ -176,7 +177,6 @@ func (r *reader) start(ctx context.Context, batches map[string]*batch) error {
 			b.run()
 		}()
 	}
-	return nil
 }
 
 // draw samples how far the outbox is decided.

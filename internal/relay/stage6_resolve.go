@@ -195,7 +195,7 @@ func (d *docket) conclude(ctx context.Context, open []*doubt, found map[string]b
 		closed = append(closed, o)
 	}
 	for _, c := range closings {
-		if err := d.s.close(ctx, *c); err != nil {
+		if err := d.s.ledger.close(ctx, *c); err != nil {
 			d.s.carry(*c)
 			d.s.end(fmt.Errorf("close entries that were in doubt: %w", err))
 			return nil, err
