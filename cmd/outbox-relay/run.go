@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,11 @@ that does not exist end it. Logs go to standard error.`,
 				return err
 			}
 			log := telemetry.NewLogger(cmd.ErrOrStderr(), cfg.Log.Level, cfg.Log.Format)
-			if err := app.Run(cmd.Context(), cfg, app.Process{Version: readVersion().Name, Log: log}); err != nil {
+			process := app.Process{Version: readVersion().Name, Log: log}
+			if err := addFaults(&process, os.Getenv); err != nil {
+				return failure{error: err}
+			}
+			if err := app.Run(cmd.Context(), cfg, process); err != nil {
 				log.ErrorContext(cmd.Context(), "stopped", slog.String("error", app.OneLine(err)))
 				return failure{error: err, logged: true}
 			}

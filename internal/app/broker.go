@@ -27,6 +27,9 @@ func (a *app) reachBroker(ctx context.Context) error {
 		SendTimeout: a.cfg.SendTimeout,
 		Check:       checker.Check,
 		OnCheck: func(_ txcheck.Half, answer txcheck.Answer) {
+			if a.at != nil {
+				a.at(relay.PointCheck)
+			}
 			a.metrics.CheckBack(context.WithoutCancel(ctx), answer)
 		},
 		Logger: telemetry.Component(a.base, "rocketmq"),

@@ -34,6 +34,10 @@ type Process struct {
 	Log     *slog.Logger
 	// Serving, if not nil, is called with the address of /metrics, /healthz and /readyz once they are served.
 	Serving func(address string)
+	// At, if not nil, is called at named points of the flow, where a fault harness ends the process. Nil in production.
+	At func(relay.Point)
+	// Clock tells the time that messages are born at. Nil means time.Now; a fault harness sets it wrong.
+	Clock func() time.Time
 }
 
 // app is one run of the relay.
@@ -43,6 +47,8 @@ type app struct {
 	log        *slog.Logger
 	base       *slog.Logger // without a component
 	serving    func(string)
+	at         func(relay.Point)
+	clock      func() time.Time
 	progress   *telemetry.Progress
 	conditions *telemetry.Conditions
 	closers    closers
@@ -61,7 +67,7 @@ type app struct {
 // earlier only for what waiting does not mend.
 func Run(ctx context.Context, cfg *config.Config, p Process) error {
 	a := &app{
-		cfg: cfg, version: p.Version, log: telemetry.Component(p.Log, "app"), base: p.Log, serving: p.Serving,
+		cfg: cfg, version: p.Version, log: telemetry.Component(p.Log, "app"), base: p.Log, serving: p.Serving, at: p.At, clock: p.Clock,
 		progress:   telemetry.NewProgress(time.Now),
 		conditions: telemetry.NewConditions(conditionDatabase, conditionTopics, conditionSession),
 	}

@@ -37,6 +37,8 @@ type Config struct {
 
 	// At is called at named points of the flow; tests make a relay stop there. Nil in production.
 	At func(Point) `json:"-"`
+	// Clock tells the time that halves are born at. Nil means time.Now; tests set it wrong.
+	Clock func() time.Time `json:"-"`
 }
 
 // DefaultConfig returns the defaults.
@@ -94,10 +96,29 @@ const (
 	PointDecide       Point = "between decide and commit"
 	PointCommitFirst  Point = "after the first commit answer"
 	PointCommit       Point = "after the commits, before settle"
+	PointSettling     Point = "inside settle"
 	PointSettle       Point = "after settle"
 	PointResolve      Point = "resolver, before its reading"
 	PointResolveClose Point = "resolver, after its reading"
+	PointTake         Point = "hand-over, shards taken, before what is open is loaded"
+	PointRelease      Point = "hand-over, before shards are given up"
+	PointCheck        Point = "in the checker"
 )
+
+// Points lists every point.
+func Points() []Point {
+	return []Point{
+		PointRead, PointHalf, PointDecide, PointCommitFirst, PointCommit, PointSettling, PointSettle, PointResolve, PointResolveClose,
+		PointTake, PointRelease, PointCheck,
+	}
+}
+
+func (c Config) now() time.Time {
+	if c.Clock != nil {
+		return c.Clock()
+	}
+	return time.Now()
+}
 
 func (c Config) at(p Point) {
 	if c.At != nil {

@@ -16,6 +16,7 @@ type ledger struct {
 	requests chan ledgerRequest
 	log      *slog.Logger
 	broken   func(n int)
+	settling func() // called before entries are closed
 }
 
 // ledgerRequest holds either a closing or a decision.
@@ -69,6 +70,9 @@ func (l *ledger) write(work context.Context, group []ledgerRequest) error {
 		} else {
 			decisions = append(decisions, r.decision)
 		}
+	}
+	if len(closings) > 0 {
+		l.settling()
 	}
 	written, err := l.store.Write(work, l.session, closings, decisions)
 	if err != nil {

@@ -21,7 +21,7 @@ func slowLedger(db *fakeStore) (l *ledger, logs logbook, goOn chan struct{}, bro
 		return then(c, d)
 	}
 	return &ledger{
-		store: db, session: uuid.UUID{7}, requests: make(chan ledgerRequest), log: slog.New(logs), broken: func(n int) { *broken += n },
+		store: db, session: uuid.UUID{7}, requests: make(chan ledgerRequest), log: slog.New(logs), settling: func() {}, broken: func(n int) { *broken += n },
 	}, logs, goOn, broken
 }
 

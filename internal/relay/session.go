@@ -82,7 +82,8 @@ func (r *Relay) newSession(ctx context.Context) *session {
 	s.slots = make(chan struct{}, r.cfg.InFlight+1) // one is the reader's
 	s.ledger = &ledger{
 		store: r.store, session: s.id, requests: make(chan ledgerRequest), log: r.log,
-		broken: func(n int) { r.metrics.Broken(s.work, n) },
+		broken:   func(n int) { r.metrics.Broken(s.work, n) },
+		settling: func() { r.cfg.at(PointSettling) },
 	}
 	s.resolver = newResolver(s)
 	return s

@@ -42,6 +42,7 @@ func (s *session) takeShards(work context.Context, free uint64) error {
 	if taken == 0 {
 		return nil
 	}
+	s.cfg.at(PointTake)
 	attempts, err := s.store.OpenAttempts(ctx, s.id, taken)
 	if err != nil {
 		return fmt.Errorf("load open attempts: %w", err)

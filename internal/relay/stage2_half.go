@@ -31,7 +31,7 @@ func (b *batch) sendHalves() bool {
 
 // build makes the halves, and the attempt that will hold them. Rows that break a rule go to the dead letters.
 func (b *batch) build() bool {
-	b.born = time.Now().Truncate(time.Millisecond)
+	b.born = b.s.cfg.now().Truncate(time.Millisecond)
 	id, err := NewAttemptID(b.born)
 	if err != nil {
 		b.s.end(err)
