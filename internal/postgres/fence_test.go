@@ -114,7 +114,7 @@ func TestTakeoverFindsTheDecisionItWaitedFor(t *testing.T) {
 	owned, err := next.TakeShards(t.Context(), successor, all)
 	require.NoError(t, err)
 	require.Equal(t, all, owned)
-	open, err := next.OpenAttempts(t.Context(), successor, all)
+	open, err := next.OpenAttempts(t.Context(), all)
 	require.NoError(t, err)
 	require.Len(t, open, 1)
 	require.Equal(t, a.ID, open[0].ID)
@@ -170,7 +170,7 @@ func TestRenewalDoesNotWaitForDecisions(t *testing.T) {
 	_, err = deciding.Exec(t.Context(), `SELECT FROM outbox_lease WHERE session = $1 FOR KEY SHARE`, session)
 	require.NoError(t, err)
 
-	_, err = o.RenewSession(t.Context(), session, lease)
+	err = o.RenewSession(t.Context(), session, lease)
 	require.NoError(t, err)
 	owned, err := o.TakeShards(t.Context(), session, 2)
 	require.NoError(t, err)
@@ -213,8 +213,7 @@ func TestFrozenPipelineLosesItsLocks(t *testing.T) {
 	t.Parallel()
 	for name, recover := range map[string]func(o *outbox, session uuid.UUID) error{
 		"at renewal": func(o *outbox, session uuid.UUID) error {
-			_, err := o.RenewSession(o.t.Context(), session, lease)
-			return err
+			return o.RenewSession(o.t.Context(), session, lease)
 		},
 		"at start": func(o *outbox, _ uuid.UUID) error {
 			return o.OpenSession(o.t.Context(), relay.Session{ID: uuid.New(), Instance: "third"}, lease)

@@ -64,17 +64,13 @@ DELETE FROM {schema}.outbox_lease WHERE expires_at < clock_timestamp() AND sessi
   SELECT session FROM {schema}.outbox_lease
    WHERE expires_at < clock_timestamp() AND session <> $1 ORDER BY session FOR UPDATE SKIP LOCKED)`
 
-const sqlFreeShards = `SELECT ~coalesce(bit_or(shards), 0) FROM {schema}.outbox_lease`
-
-// RenewSession extends the lease, deletes the leases of others that have expired, and reports the shards that no lease
-// holds. relay.ErrSessionOver if the lease is gone.
-func (s *Store) RenewSession(ctx context.Context, id uuid.UUID, lease time.Duration) (uint64, error) {
+// RenewSession extends the lease and deletes the leases of others that have expired. relay.ErrSessionOver if the lease is
+// gone.
+func (s *Store) RenewSession(ctx context.Context, id uuid.UUID, lease time.Duration) error {
 	batch := &pgx.Batch{}
 	batch.Queue(s.sql(sqlRenew), id, lease.Microseconds())
 	batch.Queue(s.sql(sqlBuryExpired), id)
-	batch.Queue(s.sql(sqlFreeShards))
 	batch.Queue(sqlEndFrozen)
-	var free int64
 	var renewed bool
 	err := s.pipeline(ctx, batch, func(results pgx.BatchResults) error {
 		tag, err := results.Exec()
@@ -85,19 +81,16 @@ func (s *Store) RenewSession(ctx context.Context, id uuid.UUID, lease time.Durat
 		if _, err := results.Exec(); err != nil {
 			return fmt.Errorf("declare expired sessions dead: %w", err)
 		}
-		if err := results.QueryRow().Scan(&free); err != nil {
-			return err
-		}
 		_, err = results.Exec()
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("renew session %s: %w", id, err)
+		return fmt.Errorf("renew session %s: %w", id, err)
 	}
 	if !renewed {
-		return 0, fmt.Errorf("renew session %s: %w", id, relay.ErrSessionOver)
+		return fmt.Errorf("renew session %s: %w", id, relay.ErrSessionOver)
 	}
-	return uint64(free), nil
+	return nil
 }
 
 const sqlCloseSession = `DELETE FROM {schema}.outbox_lease WHERE session = $1`

@@ -25,11 +25,13 @@ DELETE FROM {schema}.outbox WHERE id = ANY (
   (SELECT ids FROM {schema}.outbox_attempt WHERE id = $1 AND num_nonnulls(closed_at) = 1 AND struck IS NULL)::bigint[])`
 
 // The lease is locked before anything else and to the end of the transaction: a session that was declared dead writes
-// nothing, and one that is being declared dead is not gone before this is committed. The count is of one statement with
-// the INSERT. Answers how many leases (0 or 1) stood and how many attempts were written.
+// nothing, and one that is being declared dead is not gone before this is committed. That it owns the shards is looked at for
+// safety only: it gives them up when nothing of them is under way. The count is of one statement with the INSERT. Answers
+// how many leases (0 or 1) stood and how many attempts were written.
 const sqlDecide = `
 WITH lease AS (
-  SELECT 1 FROM {schema}.outbox_lease WHERE session = $2 AND expires_at > clock_timestamp() FOR KEY SHARE
+  SELECT 1 FROM {schema}.outbox_lease
+   WHERE session = $2 AND expires_at > clock_timestamp() AND shards & $3::bigint = $3::bigint FOR KEY SHARE
 ), decided AS (
   INSERT INTO {schema}.outbox_attempt (id, session, shards, broker, address, born_at, window_s, topics, queues, read_from,
                                        ids, targets, indexes, shard, half_offsets, log_offsets, ordering_keys, dedup_keys)

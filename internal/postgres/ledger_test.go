@@ -67,7 +67,7 @@ func TestLedgerRowHoldsTheAttempt(t *testing.T) {
 	a.Entries[0].Shard, a.Entries[3].Shard = 63, 0
 	o.write(session, nil, a)
 
-	open, err := o.OpenAttempts(t.Context(), uuid.New(), all)
+	open, err := o.OpenAttempts(t.Context(), all)
 	require.NoError(t, err)
 	require.Len(t, open, 1)
 	require.Equal(t, *a, withBorn(open[0].Attempt, a.Born))

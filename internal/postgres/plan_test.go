@@ -83,7 +83,7 @@ func plans(session string) []planCase {
 		{"delete rows", ids, []string{"outbox_pkey"}, 0},
 		{"put off", me + `, ` + ids + `, '{1}', '{e}', '{1}'`, []string{"outbox_pkey"}, 0},
 		{"bury", me + `, ` + ids + `, '{r}', '{e}', '{b}', '{1}'`, []string{"outbox_pkey"}, 0},
-		{"open attempts", me + `, -1`, []string{"outbox_attempt_open"}, 1},
+		{"open attempts", `-1`, []string{"outbox_attempt_open"}, 1},
 		{"blocked keys", `-1`, []string{"outbox_retry"}, 1},
 		{"still there", ids, []string{"outbox_pkey", "outbox_dead_pkey"}, 1},
 		{"purge", `604800000000, 100`, []string{"outbox_attempt_closed", "outbox_attempt_pkey"}, 0},

@@ -61,11 +61,11 @@ func TestErrorsOfTheDatabase(t *testing.T) {
 	store := postgres.New(o.pool, "not there")
 	for what, call := range map[string]func() error{
 		"open session":      func() error { return store.OpenSession(t.Context(), relay.Session{Instance: "a"}, lease) },
-		"renew session":     func() error { _, err := store.RenewSession(t.Context(), session, lease); return err },
+		"renew session":     func() error { return store.RenewSession(t.Context(), session, lease) },
 		"take shards":       func() error { _, err := store.TakeShards(t.Context(), session, 1); return err },
 		"close session":     func() error { return store.CloseSession(t.Context(), session) },
 		"read the leases":   func() error { _, err := store.Leases(t.Context()); return err },
-		"open attempts":     func() error { _, err := store.OpenAttempts(t.Context(), session, 1); return err },
+		"open attempts":     func() error { _, err := store.OpenAttempts(t.Context(), 1); return err },
 		"blocked keys":      func() error { _, err := store.BlockedKeys(t.Context(), 1); return err },
 		"look for rows":     func() error { _, err := store.StillThere(t.Context(), []int64{1}); return err },
 		"read fresh rows":   func() error { _, err := store.ReadFresh(t.Context(), withDefaults(relay.FreshQuery{})); return err },

@@ -3,12 +3,47 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"math/bits"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 )
+
+const sqlStanding = `SELECT session, shards, expires_at > clock_timestamp() FROM {schema}.outbox_lease`
+
+// Standing says how the shards are divided now. relay.ErrSessionOver if the lease is gone.
+func (s *Store) Standing(ctx context.Context, id uuid.UUID) (relay.Standing, error) {
+	var st relay.Standing
+	rows, err := s.pool.Query(ctx, s.sql(sqlStanding))
+	if err != nil {
+		return st, fmt.Errorf("read how the shards are divided: %w", err)
+	}
+	var session uuid.UUID
+	var shards int64
+	var living, stands bool
+	st.Free = ^uint64(0)
+	_, err = pgx.ForEachRow(rows, []any{&session, &shards, &living}, func() error {
+		st.Free &^= uint64(shards)
+		switch {
+		case session == id:
+			st.Owned, stands = uint64(shards), true
+		case living:
+			st.Others = append(st.Others, bits.OnesCount64(uint64(shards)))
+		default:
+			st.Expired = true
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return relay.Standing{}, fmt.Errorf("read how the shards are divided: %w", err)
+	case !stands:
+		return relay.Standing{}, fmt.Errorf("read how the shards are divided: session %s: %w", id, relay.ErrSessionOver)
+	}
+	return st, nil
+}
 
 // The lock lets one session at a time change the lease table. It does not conflict with the ROW SHARE lock of the decisions'
 // SELECT … FOR KEY SHARE, so taking shards stops nobody's work.
@@ -56,4 +91,19 @@ func (s *Store) TakeShards(ctx context.Context, id uuid.UUID, want uint64) (uint
 		return 0, fmt.Errorf("take shards for session %s: %w", id, relay.ErrSessionOver)
 	}
 	return uint64(owned[0]), nil
+}
+
+// It waits for whoever is taking shards, and the other way round.
+const sqlGiveShards = `UPDATE {schema}.outbox_lease SET shards = shards & ~$2::bigint WHERE session = $1`
+
+// GiveShards makes shards of the session nobody's. relay.ErrSessionOver if the lease is gone.
+func (s *Store) GiveShards(ctx context.Context, id uuid.UUID, shards uint64) error {
+	tag, err := s.pool.Exec(ctx, s.sql(sqlGiveShards), id, int64(shards))
+	if err != nil {
+		return fmt.Errorf("give shards of session %s up: %w", id, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fmt.Errorf("give shards of session %s up: %w", id, relay.ErrSessionOver)
+	}
+	return nil
 }

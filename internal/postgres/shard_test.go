@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -33,12 +34,55 @@ func TestTakeShards(t *testing.T) {
 
 	o.expire(b)
 	take(a, all, 0b1111) // an expired lease holds its shards until it is deleted
-	_, err := o.RenewSession(t.Context(), a, lease)
+	err := o.RenewSession(t.Context(), a, lease)
 	require.NoError(t, err)
 	take(a, 1<<63, 0b1111|1<<63)
 	take(a, all, all)
 	_, err = o.TakeShards(t.Context(), b, 1)
 	require.ErrorIs(t, err, relay.ErrSessionOver)
+}
+
+func TestStanding(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t)
+	a, b, late := o.session("a", 0b1011), o.session("b", 1<<63|1<<62), o.session("late", 1<<40)
+	st, err := o.Standing(t.Context(), a)
+	require.NoError(t, err)
+	slices.Sort(st.Others)
+	require.Equal(t, relay.Standing{Owned: 0b1011, Free: all &^ (0b1011 | 1<<63 | 1<<62 | 1<<40), Others: []int{1, 2}}, st)
+	o.expire(late)
+	st, err = o.Standing(t.Context(), b)
+	require.NoError(t, err)
+	require.Equal(t, relay.Standing{
+		Owned: 1<<63 | 1<<62, Free: all &^ (0b1011 | 1<<63 | 1<<62 | 1<<40), Others: []int{3}, Expired: true,
+	}, st, "an expired lease holds its shards, and has no share")
+	_, err = o.Standing(t.Context(), uuid.New())
+	require.ErrorIs(t, err, relay.ErrSessionOver)
+}
+
+func TestGiveShards(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t)
+	a, b := o.session("a", 0b1111), o.session("b", 0)
+	require.NoError(t, o.GiveShards(t.Context(), a, 0b1010|1<<63), "what is not its own does not change")
+	owned, err := o.TakeShards(t.Context(), b, all)
+	require.NoError(t, err)
+	require.Equal(t, all&^0b0101, owned)
+	require.NoError(t, o.CloseSession(t.Context(), a))
+	require.ErrorIs(t, o.GiveShards(t.Context(), a, 1), relay.ErrSessionOver)
+}
+
+// A session that has given a shard up decides nothing of it, and everything else.
+func TestDecisionNeedsTheShards(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t)
+	a := o.session("a", all)
+	ids := o.insert(2)
+	attempts := []*relay.Attempt{o.attempt(ids[0]), o.attempt(ids[1])}
+	require.NotEqual(t, attempts[0].Entries[0].Shard, attempts[1].Entries[0].Shard)
+	require.NoError(t, o.GiveShards(t.Context(), a, 1<<attempts[0].Entries[0].Shard))
+	w := o.write(a, nil, attempts...)
+	require.Equal(t, []relay.Decision{relay.DecisionNoLease, relay.DecisionMade}, w.Decided)
 }
 
 // A take that waits for the lock sees what was committed while it waited.
@@ -87,12 +131,25 @@ func TestShardsHaveOneOwner(t *testing.T) {
 					if random.IntN(8) == 0 {
 						o.expire(session.ID) // frozen; another relay may declare it dead
 					}
-					free, err := store.RenewSession(t.Context(), session.ID, time.Duration(random.IntN(300))*time.Millisecond)
+					err := store.RenewSession(t.Context(), session.ID, time.Duration(random.IntN(300))*time.Millisecond)
 					if errors.Is(err, relay.ErrSessionOver) {
 						break
 					}
 					require.NoError(t, err)
-					owned, err := store.TakeShards(t.Context(), session.ID, free&random.Uint64()|1<<random.IntN(64))
+					st, err := store.Standing(t.Context(), session.ID)
+					if errors.Is(err, relay.ErrSessionOver) {
+						break
+					}
+					require.NoError(t, err)
+					require.Equal(t, mine, st.Owned)
+					if random.IntN(3) == 0 {
+						give := mine & random.Uint64()
+						if err := store.GiveShards(t.Context(), session.ID, give); errors.Is(err, relay.ErrSessionOver) {
+							break
+						}
+						mine &^= give
+					}
+					owned, err := store.TakeShards(t.Context(), session.ID, st.Free&random.Uint64()|1<<random.IntN(64))
 					if errors.Is(err, relay.ErrSessionOver) {
 						break
 					}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
@@ -17,14 +16,14 @@ const sqlOpenAttempts = `
 SELECT id, broker, address, born_at, window_s, topics, queues, read_from, ids, targets, indexes, shard, half_offsets,
        log_offsets, ordering_keys, dedup_keys, coalesce(open, '{}'), open IS NULL
   FROM {schema}.outbox_attempt
- WHERE closed_at IS NULL AND session <> $1 AND shards & $2::bigint <> 0
+ WHERE closed_at IS NULL AND shards & $1::bigint <> 0
  ORDER BY decided_at, id`
 
-// OpenAttempts returns the attempts of other sessions that have open entries in shards, oldest first, with those entries
-// only. It must be called after TakeShards has returned: a decision of the former owner that took place until then is seen,
+// OpenAttempts returns the attempts that have open entries in shards, oldest first, with those entries only, whoever decided
+// them. It must be called after TakeShards has returned: a decision of the former owner that took place until then is seen,
 // and none can follow.
-func (s *Store) OpenAttempts(ctx context.Context, self uuid.UUID, shards uint64) ([]relay.OpenAttempt, error) {
-	rows, err := s.pool.Query(ctx, s.sql(sqlOpenAttempts), self, int64(shards))
+func (s *Store) OpenAttempts(ctx context.Context, shards uint64) ([]relay.OpenAttempt, error) {
+	rows, err := s.pool.Query(ctx, s.sql(sqlOpenAttempts), int64(shards))
 	if err != nil {
 		return nil, fmt.Errorf("load open attempts: %w", err)
 	}
@@ -79,12 +78,12 @@ func scanOpen(row pgx.CollectableRow, shards uint64) (relay.OpenAttempt, error) 
 // of them are named, because a key can have several: the first one's leaving does not free it. Along outbox_retry and
 // outbox_dead_key; both hold little.
 const sqlBlockedKeys = `
-SELECT topic, ordering_key, id, false AS dead
+SELECT topic, ordering_key, shard, id, false AS dead
   FROM {schema}.outbox
  WHERE available_at IS NOT NULL AND ordering_key IS NOT NULL AND ordering_key <> ''
    AND ($1::bigint >> shard) & 1 = 1
 UNION ALL
-SELECT d.topic, d.ordering_key, d.id, true
+SELECT d.topic, d.ordering_key, d.shard, d.id, true
   FROM {schema}.outbox_dead d LEFT JOIN {schema}.outbox_topic t ON t.topic = d.topic
  WHERE d.ordering_key IS NOT NULL AND d.ordering_key <> '' AND ($1::bigint >> d.shard) & 1 = 1
    AND coalesce(t.on_dead, 'block') = 'block'`
@@ -98,7 +97,7 @@ func (s *Store) BlockedKeys(ctx context.Context, shards uint64) ([]relay.Blocked
 	}
 	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (relay.BlockedKey, error) {
 		var b relay.BlockedKey
-		err := row.Scan(&b.Key.Topic, &b.Key.Ordering, &b.Row, &b.Dead)
+		err := row.Scan(&b.Key.Topic, &b.Key.Ordering, &b.Shard, &b.Row, &b.Dead)
 		return b, err
 	})
 	if err != nil {

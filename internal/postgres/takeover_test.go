@@ -3,7 +3,6 @@ package postgres_test
 import (
 	"testing"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
@@ -12,19 +11,16 @@ import (
 func TestOpenAttempts(t *testing.T) {
 	t.Parallel()
 	o := newOutbox(t)
-	old, self := o.session("old", all), uuid.New()
+	old := o.session("old", all)
 	ids := o.insert(10)
 	whole, partly, closed := o.decided(old, ids[0:3]...), o.decided(old, ids[3:7]...), o.decided(old, ids[7])
 	o.write(old, []relay.Closing{
 		{Attempt: partly.ID, Settled: []int{0}, Struck: []int{2}},
 		{Attempt: closed.ID, All: true},
 	})
-	own := o.decided(old, ids[8])
-	o.exec(`UPDATE outbox_attempt SET session = $1 WHERE id = $2`, self, own.ID[:])
-
-	open, err := o.OpenAttempts(t.Context(), self, all)
+	open, err := o.OpenAttempts(t.Context(), all)
 	require.NoError(t, err)
-	require.Len(t, open, 2, "not the own one, not the closed one")
+	require.Len(t, open, 2, "not the closed one; whose they are does not matter")
 	require.Equal(t, whole.ID, open[0].ID)
 	require.Equal(t, whole.Entries, open[0].Entries)
 	require.Equal(t, partly.ID, open[1].ID)
@@ -35,12 +31,12 @@ func TestOpenAttempts(t *testing.T) {
 	require.Equal(t, partly.Address, open[1].Address)
 
 	// Of a few shards: only their entries, and not an attempt whose only entries there are no longer open.
-	open, err = o.OpenAttempts(t.Context(), self, 1<<whole.Entries[1].Shard|1<<partly.Entries[0].Shard)
+	open, err = o.OpenAttempts(t.Context(), 1<<whole.Entries[1].Shard|1<<partly.Entries[0].Shard)
 	require.NoError(t, err)
 	require.Len(t, open, 1)
 	require.Equal(t, whole.Entries[1:2], open[0].Entries)
 	require.Equal(t, []int{1}, open[0].Positions)
-	open, err = o.OpenAttempts(t.Context(), self, 0)
+	open, err = o.OpenAttempts(t.Context(), 0)
 	require.NoError(t, err)
 	require.Empty(t, open)
 }
@@ -55,11 +51,11 @@ func TestOpenAttemptsRefusesADamagedLedger(t *testing.T) {
 		`queues = '{}'`, `log_offsets = '{}'`, `dedup_keys = '{a}'`,
 	} {
 		o.exec(`UPDATE outbox_attempt SET ` + damage)
-		_, err := o.OpenAttempts(t.Context(), uuid.New(), all)
+		_, err := o.OpenAttempts(t.Context(), all)
 		require.Error(t, err, damage)
 		o.exec(`UPDATE outbox_attempt SET targets = '{1,1,1}', shard = '{1,2,3}', indexes = NULL, queues = '{3}', log_offsets = '{1,2,3}',
 			dedup_keys = NULL`)
-		_, err = o.OpenAttempts(t.Context(), uuid.New(), all)
+		_, err = o.OpenAttempts(t.Context(), all)
 		require.NoError(t, err)
 	}
 }
@@ -93,21 +89,23 @@ func TestBlockedKeys(t *testing.T) {
 	keys, err := o.BlockedKeys(t.Context(), all)
 	require.NoError(t, err)
 	key := func(ordering string) relay.Key { return relay.Key{Topic: "orders", Ordering: ordering} }
+	shard := func(id int64) int16 {
+		return query1[int16](o, `SELECT shard FROM outbox WHERE id = $1 UNION ALL SELECT shard FROM outbox_dead WHERE id = $1`, id)
+	}
 	require.ElementsMatch(t, []relay.BlockedKey{
-		{Key: key("off"), Row: off[1]},
-		{Key: key("off"), Row: off[2]},
-		{Key: key("parked"), Row: parked[0]},
-		{Key: key("dead"), Row: dead[0], Dead: true},
-		{Key: key("dead"), Row: dead[1], Dead: true},
-		{Key: key("both"), Row: both[0]},
-		{Key: key("both"), Row: both[1], Dead: true},
-		{Key: relay.Key{Topic: "nobody knows", Ordering: "unbound"}, Row: unbound[0], Dead: true},
+		{Key: key("off"), Shard: shard(off[1]), Row: off[1]},
+		{Key: key("off"), Shard: shard(off[2]), Row: off[2]},
+		{Key: key("parked"), Shard: shard(parked[0]), Row: parked[0]},
+		{Key: key("dead"), Shard: shard(dead[0]), Row: dead[0], Dead: true},
+		{Key: key("dead"), Shard: shard(dead[1]), Row: dead[1], Dead: true},
+		{Key: key("both"), Shard: shard(both[0]), Row: both[0]},
+		{Key: key("both"), Shard: shard(both[1]), Row: both[1], Dead: true},
+		{Key: relay.Key{Topic: "nobody knows", Ordering: "unbound"}, Shard: shard(unbound[0]), Row: unbound[0], Dead: true},
 	}, keys)
 
-	shard := query1[int64](o, `SELECT shard FROM outbox WHERE id = $1`, off[0])
-	keys, err = o.BlockedKeys(t.Context(), 1<<shard)
+	keys, err = o.BlockedKeys(t.Context(), 1<<shard(off[1]))
 	require.NoError(t, err)
-	require.Contains(t, keys, relay.BlockedKey{Key: key("off"), Row: off[1]})
+	require.Contains(t, keys, relay.BlockedKey{Key: key("off"), Shard: shard(off[1]), Row: off[1]})
 	keys, err = o.BlockedKeys(t.Context(), 0)
 	require.NoError(t, err)
 	require.Empty(t, keys)

@@ -16,7 +16,8 @@ type batch struct {
 	attempt *Attempt
 	decided chan struct{} // closed when the batch has passed decide, one way or the other
 	passed  sync.Once
-	events  chan event // commit answers and turns of lanes, never more than two an item
+	over    chan struct{} // closed when run has returned
+	events  chan event    // commit answers and turns of lanes, never more than two an item
 }
 
 // An item is one row on its way.
@@ -46,7 +47,7 @@ type event struct {
 }
 
 func newBatch(s *session, broker string) *batch {
-	return &batch{s: s, broker: broker, decided: make(chan struct{})}
+	return &batch{s: s, broker: broker, decided: make(chan struct{}), over: make(chan struct{})}
 }
 
 func (b *batch) add(row *Row, q Queue) *item {

@@ -4,6 +4,7 @@ package relay
 
 // A block says why a key must wait. It is lifted when nothing is left of it.
 type block struct {
+	shard  int16
 	doubts int            // entries in doubt
 	rows   map[int64]bool // the rows that back off (false) or are dead (true), also while they are under way again
 	behind int64          // lowest id of the key that was left behind, 0 = none
@@ -22,25 +23,20 @@ func (b *block) first() (first int64) {
 // that row itself need not when it is fresh again.
 func (b *block) holds(id int64) bool { return b.doubts > 0 || id > b.first() }
 
-// doubt blocks the key of an entry in doubt and keeps its row from being read.
-func (in *intake) doubt(key Key, row int64) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.addDoubt(key, row)
-}
-
-// doubtItem does the same for an item under way, and takes it out of its lane.
+// doubtItem blocks the key of an item whose outcome is in doubt, keeps its row from being read, and takes it out of its
+// lane.
 func (in *intake) doubtItem(it *item) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.addDoubt(it.row.Key(), it.row.ID)
+	in.addDoubt(it.row.Key(), it.row.ID, it.row.Shard)
 	in.leaveLane(it)
 }
 
-func (in *intake) addDoubt(key Key, row int64) {
-	in.inFlight[row] = struct{}{}
+// addDoubt is called with the lock held.
+func (in *intake) addDoubt(key Key, row int64, shard int16) {
+	in.inFlight[row] = shard
 	if key != (Key{}) {
-		in.block(key).doubts++
+		in.block(key, shard).doubts++
 	}
 }
 
@@ -62,15 +58,18 @@ func (in *intake) resolved(key Key, row int64, again bool) {
 	})
 }
 
-// hold blocks a key behind a row that backs off or is dead.
-func (in *intake) hold(key Key, row int64, dead bool) {
-	if key == (Key{}) {
+// hold blocks a row's key behind it, because it backs off or is dead.
+func (in *intake) hold(row *Row, dead bool) {
+	if row.Key() == (Key{}) {
 		return
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.block(key).rows[row] = dead
+	in.addHold(BlockedKey{Key: row.Key(), Shard: row.Shard, Row: row.ID, Dead: dead})
 }
+
+// addHold is called with the lock held.
+func (in *intake) addHold(b BlockedKey) { in.block(b.Key, b.Shard).rows[b.Row] = b.Dead }
 
 // unhold frees a key from a row that has left the outbox. It is called when a read begins, with the lock held.
 func (in *intake) unhold(key Key, row int64) {
@@ -104,10 +103,10 @@ func (in *intake) vanished(key Key, row int64) {
 	in.later = append(in.later, func() { in.unhold(key, row) })
 }
 
-func (in *intake) block(key Key) *block {
+func (in *intake) block(key Key, shard int16) *block {
 	b := in.blocks[key]
 	if b == nil {
-		b = &block{rows: make(map[int64]bool)}
+		b = &block{shard: shard, rows: make(map[int64]bool)}
 		in.blocks[key] = b
 	}
 	return b

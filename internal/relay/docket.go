@@ -3,6 +3,8 @@ package relay
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -22,8 +24,10 @@ type docket struct {
 	s      *session
 	broker string
 	mu     *sync.Mutex // the resolver's
-	open   []*doubt
-	said   string // the last trouble that was logged
+
+	concluding gate // held while entries are closed, and by who takes doubts away
+	open       []*doubt
+	said       string // the last trouble that was logged
 
 	patience patience
 }
@@ -61,7 +65,7 @@ func (r *resolver) add(o *doubt) {
 	}
 	d := r.dockets[o.broker]
 	if d == nil {
-		d = &docket{s: r.s, broker: o.broker, mu: &r.mu}
+		d = &docket{s: r.s, broker: o.broker, mu: &r.mu, concluding: newGate()}
 		r.dockets[o.broker] = d
 		r.running.Add(1)
 		go func() {
@@ -70,6 +74,34 @@ func (r *resolver) add(o *doubt) {
 		}()
 	}
 	d.open = append(d.open, o)
+}
+
+// surrender takes away the doubts of shards that this session gives up. They stay open in the ledger. It returns how many.
+// False if the session is over.
+func (r *resolver) surrender(work context.Context, shards uint64) (n int, ok bool) {
+	r.mu.Lock()
+	dockets := slices.Collect(maps.Values(r.dockets))
+	r.mu.Unlock()
+	for _, d := range dockets {
+		if !d.concluding.enter(work) {
+			return n, false
+		}
+		n += d.surrender(shards)
+		d.concluding.leave()
+	}
+	return n, true
+}
+
+func (d *docket) surrender(shards uint64) int {
+	var taken []*doubt
+	for _, o := range d.list() {
+		if shards>>o.shard&1 == 1 {
+			o.surrendered = true
+			taken = append(taken, o)
+		}
+	}
+	d.drop(taken)
+	return len(taken)
 }
 
 // ages returns how long each open entry has been in doubt.
@@ -89,9 +121,12 @@ func (r *resolver) ages() []time.Duration {
 func (d *docket) run(r *resolver) {
 	ctx := d.s.work
 	for {
-		open := d.list(r)
-		if len(open) == 0 {
+		if r.close(d) {
 			return
+		}
+		open := d.list()
+		if len(open) == 0 {
+			continue // they were taken away just now
 		}
 		wait, err := d.round(ctx, open)
 		if ctx.Err() != nil {
@@ -106,15 +141,21 @@ func (d *docket) run(r *resolver) {
 	}
 }
 
-// list returns the open doubts; where there are none, the docket is closed.
-func (d *docket) list(r *resolver) []*doubt {
+// close takes out a docket of which nothing is open. False if something is.
+func (r *resolver) close(d *docket) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(d.open) > 0 {
+		return false
+	}
+	delete(r.dockets, d.broker)
+	return true
+}
+
+func (d *docket) list() []*doubt {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.open) == 0 {
-		delete(r.dockets, d.broker)
-		return nil
-	}
-	return append([]*doubt(nil), d.open...)
+	return slices.Clone(d.open)
 }
 
 func (d *docket) drop(closed []*doubt) {

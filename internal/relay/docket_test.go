@@ -87,7 +87,7 @@ func (b *bench) doubtful(id int64) *doubt {
 		attempt: AttemptID{byte(id)}, row: id, key: Key{"t", "k"}, broker: "b", born: time.Now(), since: time.Now(), window: b.cfg.Window,
 		queue: TopicQueue{"t", 0}, half: StoredHalf{Topic: "t", UniqKey: AttemptID{byte(id)}.UniqKey(0)},
 	}
-	b.intake.doubt(o.key, o.row)
+	b.intake.own(1, nil, []*doubt{o})
 	b.resolver.add(o)
 	return o
 }

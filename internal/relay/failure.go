@@ -16,7 +16,7 @@ func (b *batch) putOff(items []*item, failures []Failure) {
 	}
 	halves := make([]StoredHalf, 0, len(items))
 	for i, it := range items {
-		b.s.intake.hold(it.row.Key(), it.row.ID, false)
+		b.s.intake.hold(&it.row, false)
 		b.s.metrics.PutOff(b.ctx(), failures[i].Reason)
 		b.s.traces.end(it, failures[i].Reason, time.Now())
 		if it.stored.UniqKey != "" {
@@ -41,7 +41,7 @@ func (b *batch) bury(items []*item, failures []Failure) {
 	for i, it := range items {
 		b.s.intake.breakLane(it)
 		if b.blocks(it) {
-			b.s.intake.hold(it.row.Key(), it.row.ID, true)
+			b.s.intake.hold(&it.row, true)
 		}
 		b.s.metrics.Dead(b.ctx(), failures[i].Reason)
 		b.s.traces.end(it, failures[i].Reason, time.Now())

@@ -23,7 +23,9 @@ type fakeStore struct {
 	origin   func() (uuid.UUID, error)
 	bind     func(Topic) (Topic, error)
 	open     func(context.Context, Session) error
-	renew    func(context.Context) (free uint64, err error)
+	renew    func(context.Context) error
+	standing func() (Standing, error)
+	give     func(shards uint64) error
 	leave    func(context.Context) error
 	take     func(want uint64) (owned uint64, err error)
 	attempts func(shards uint64) ([]OpenAttempt, error)
@@ -39,6 +41,8 @@ type fakeStore struct {
 	backlog  func() (Backlog, error)
 
 	mu      sync.Mutex
+	free    uint64 // shards that nobody holds
+	owned   uint64 // shards that the session has taken
 	calls   []string
 	closed  []Closing  // written
 	entered []*Attempt // written
@@ -93,18 +97,39 @@ func (f *fakeStore) BindTopic(_ context.Context, want Topic) (Topic, error) {
 
 func (f *fakeStore) OpenSession(ctx context.Context, s Session, _ time.Duration) error {
 	f.note("OpenSession")
+	f.mu.Lock()
+	f.owned = 0
+	f.mu.Unlock()
 	if f.open != nil {
 		return f.open(ctx, s)
 	}
 	return nil
 }
 
-func (f *fakeStore) RenewSession(ctx context.Context, _ uuid.UUID, _ time.Duration) (uint64, error) {
+func (f *fakeStore) RenewSession(ctx context.Context, _ uuid.UUID, _ time.Duration) error {
 	f.note("RenewSession")
 	if f.renew != nil {
 		return f.renew(ctx)
 	}
-	return 0, nil
+	return nil
+}
+
+func (f *fakeStore) Standing(context.Context, uuid.UUID) (Standing, error) {
+	f.note("Standing")
+	if f.standing != nil {
+		return f.standing()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return Standing{Owned: f.owned, Free: f.free &^ f.owned}, nil
+}
+
+func (f *fakeStore) GiveShards(_ context.Context, _ uuid.UUID, shards uint64) error {
+	f.note("GiveShards")
+	if f.give != nil {
+		return f.give(shards)
+	}
+	return nil
 }
 
 func (f *fakeStore) CloseSession(ctx context.Context, _ uuid.UUID) error {
@@ -120,10 +145,13 @@ func (f *fakeStore) TakeShards(_ context.Context, _ uuid.UUID, want uint64) (uin
 	if f.take != nil {
 		return f.take(want)
 	}
-	return want, nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.owned |= want
+	return f.owned, nil
 }
 
-func (f *fakeStore) OpenAttempts(_ context.Context, _ uuid.UUID, shards uint64) ([]OpenAttempt, error) {
+func (f *fakeStore) OpenAttempts(_ context.Context, shards uint64) ([]OpenAttempt, error) {
 	f.note("OpenAttempts")
 	if f.attempts != nil {
 		return f.attempts(shards)
@@ -440,7 +468,7 @@ func newBench(t *testing.T, change ...func(*Config)) *bench {
 		r.topics[topic.Name] = topic
 	}
 	s := r.newSession(context.Background())
-	s.intake.own(1)
+	s.intake.own(1, nil, nil)
 	read(s.intake)
 	var running sync.WaitGroup
 	running.Go(func() {

@@ -14,15 +14,22 @@ import (
 // moves the cursor.
 type intake struct {
 	mu       sync.Mutex
-	shards   uint64             // owned, with their open attempts and blocked keys loaded
-	cursor   int64              // every row with an id up to it is decided, and taken in or left behind for a reason
-	inFlight map[int64]struct{} // ids that are not to be read again
-	lanes    map[Key]*lane      // keys with rows under way
-	blocks   map[Key]*block     // keys that must wait
-	skipped  map[int64]Key      // ids above the cursor that were left behind: reading them again would keep others out
-	absent   map[string]int64   // topics that reads leave out, and the cursor from which they have to be made up for
+	owned    uint64            // shards that are this session's, as of now
+	loaded   uint64            // shards whose open attempts and blocked keys are known here
+	cursor   int64             // every row with an id up to it is decided, and taken in or left behind for a reason
+	inFlight map[int64]int16   // ids that are not to be read again, and their shards
+	lanes    map[Key]*lane     // keys with rows under way
+	blocks   map[Key]*block    // keys that must wait
+	skipped  map[int64]skipped // ids above the cursor that were left behind: reading them again would keep others out
+	absent   map[string]int64  // topics that reads leave out, and the cursor from which they have to be made up for
 	stranded map[pauseKey]*stranded
 	later    []func()
+}
+
+// skipped is the key and the shard of a row that was left behind.
+type skipped struct {
+	key   Key
+	shard int16
 }
 
 // stranded is what was left behind because its queue could not take it.
@@ -33,19 +40,9 @@ type stranded struct {
 
 func newIntake() *intake {
 	return &intake{
-		inFlight: make(map[int64]struct{}), lanes: make(map[Key]*lane), blocks: make(map[Key]*block),
-		skipped: make(map[int64]Key), absent: make(map[string]int64), stranded: make(map[pauseKey]*stranded),
+		inFlight: make(map[int64]int16), lanes: make(map[Key]*lane), blocks: make(map[Key]*block),
+		skipped: make(map[int64]skipped), absent: make(map[string]int64), stranded: make(map[pauseKey]*stranded),
 	}
-}
-
-// own adds shards whose open attempts and blocked keys have been loaded.
-func (in *intake) own(shards uint64) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.later = append(in.later, func() {
-		in.shards |= shards
-		in.cursor = 0
-	})
 }
 
 // begin applies what has waited for a new snapshot and returns what the next read starts from. all are the topics bound, of
@@ -71,7 +68,7 @@ func (in *intake) begin(all map[string]Topic, reach func(topic string) bool) (sh
 	for topic, from := range in.absent {
 		in.absent[topic] = min(from, in.cursor)
 	}
-	return in.shards, in.cursor, in.excluded(in.cursor)
+	return in.owned & in.loaded, in.cursor, in.excluded(in.cursor)
 }
 
 // excluded returns the ids above after that a read is not to return, in order, and forgets the skipped ones below it.
@@ -132,12 +129,12 @@ func (in *intake) admit(row *Row) bool {
 	}
 	if b := in.blocks[key]; b != nil && b.holds(row.ID) {
 		b.behind = lowest(b.behind, row.ID)
-		in.skipped[row.ID] = key
+		in.skip(row)
 		return false
 	}
 	if l := in.lanes[key]; l != nil && !l.takes() {
 		l.behind = lowest(l.behind, row.ID)
-		in.skipped[row.ID] = key
+		in.skip(row)
 		return false
 	}
 	return true
@@ -166,11 +163,14 @@ func (in *intake) admitDue(row *Row) bool {
 func (in *intake) take(it *item) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.inFlight[it.row.ID] = struct{}{}
-	if key := it.row.Key(); key != (Key{}) {
-		in.lane(key).append(it)
+	in.inFlight[it.row.ID] = it.row.Shard
+	if it.row.Key() != (Key{}) {
+		in.lane(&it.row).append(it)
 	}
 }
+
+// skip remembers a row that is left behind. It is called with the lock held.
+func (in *intake) skip(row *Row) { in.skipped[row.ID] = skipped{row.Key(), row.Shard} }
 
 // gone reports items whose rows have left the outbox for good. A key that one of them blocked is free.
 func (in *intake) gone(items ...*item) {
@@ -217,8 +217,8 @@ func (in *intake) free(key Key, behind int64) {
 	if behind == 0 {
 		return
 	}
-	for id, k := range in.skipped {
-		if k == key {
+	for id, s := range in.skipped {
+		if s.key == key {
 			delete(in.skipped, id)
 		}
 	}

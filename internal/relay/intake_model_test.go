@@ -57,7 +57,7 @@ func newWorld() *world {
 		in: newIntake(), batch: b, table: make(map[int64]*modelRow), arrived: make(map[int64]bool), newest: make(map[Key]int64),
 		taken: make(map[int64]*item), limit: 4,
 	}
-	w.in.own(1)
+	w.in.own(1, nil, nil)
 	return w
 }
 
@@ -206,7 +206,7 @@ func (w *world) fail(it *item, to where) {
 	}
 	r := w.table[it.row.ID]
 	r.where, r.due = to, false
-	w.in.hold(it.row.Key(), it.row.ID, to == deadly)
+	w.in.hold(&it.row, to == deadly)
 	w.in.off(it)
 }
 

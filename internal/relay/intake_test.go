@@ -162,7 +162,7 @@ func TestDoubtBlocksOnlyItsKey(t *testing.T) {
 func putOff(in *intake, row *Row) {
 	it := take(in, testBatch(), row)
 	in.breakLane(it)
-	in.hold(row.Key(), row.ID, false)
+	in.hold(row, false)
 	in.off(it)
 	read(in)
 }
@@ -196,7 +196,7 @@ func TestDueRowThatFailsAgainIsNotOvertaken(t *testing.T) {
 			in.resolved(Key{"t", "k"}, 5, true)
 		},
 		"put off again": func(in *intake, it *item) {
-			in.hold(Key{"t", "k"}, 5, false)
+			in.hold(ordered(5, "k"), false)
 			in.off(it)
 		},
 	} {
@@ -246,7 +246,7 @@ func TestDoubtBetweenAdmitAndTakeIsKept(t *testing.T) {
 func TestFreshRowThatBlocksItsOwnKeyIsAdmitted(t *testing.T) {
 	t.Parallel()
 	in := newIntake()
-	in.hold(Key{"t", "k"}, 7, false)
+	in.hold(ordered(7, "k"), false)
 	read(in)
 	assert.True(t, in.admit(keyed(7, "k")), "an operator has set available_at to NULL")
 }
@@ -254,7 +254,7 @@ func TestFreshRowThatBlocksItsOwnKeyIsAdmitted(t *testing.T) {
 func TestRowsLeftBehindAboveTheWatermarkAreNotReadAgain(t *testing.T) {
 	t.Parallel()
 	in := newIntake()
-	in.hold(Key{"t", "k"}, 1, true)
+	in.hold(ordered(1, "k"), true)
 	in.advance(10, 10) // a writer that began at 10 is still open
 	for id := int64(11); id < 11+512; id++ {
 		assert.False(t, in.admit(keyed(id, "k")))
@@ -285,7 +285,7 @@ func TestLaneGoesOnUpToTheItemThatFailed(t *testing.T) {
 	in, b := newIntake(), testBatch()
 	first, second, third := take(in, b, keyed(1, "k")), take(in, b, keyed(2, "k")), take(in, b, keyed(3, "k"))
 	in.breakLane(second)
-	in.hold(Key{"t", "k"}, 2, true)
+	in.hold(ordered(2, "k"), true)
 	assert.True(t, in.mayDecide(first))
 	assert.False(t, in.mayDecide(second))
 	assert.False(t, in.mayDecide(third))
@@ -319,8 +319,8 @@ func TestRowBehindOneThatDidNotGetThroughDoesNotLead(t *testing.T) {
 func TestKeyWithTwoRowsPutOffWaitsForBoth(t *testing.T) {
 	t.Parallel()
 	in := newIntake()
-	in.hold(Key{"t", "k"}, 36, false) // it backs off
-	in.hold(Key{"t", "k"}, 35, false) // it was dead, on a topic that skips dead rows, and is requeued
+	in.hold(ordered(36, "k"), false) // it backs off
+	in.hold(ordered(35, "k"), false) // it was dead, on a topic that skips dead rows, and is requeued
 	read(in)
 	assert.False(t, in.admitDue(keyed(36, "k")), "35 comes first")
 	assert.True(t, in.admitDue(keyed(35, "k")))
@@ -340,10 +340,10 @@ func TestKeyWithTwoRowsPutOffWaitsForBoth(t *testing.T) {
 func TestHeldKeyIsFreeWhenItsRowHasVanished(t *testing.T) {
 	t.Parallel()
 	in := newIntake()
-	in.hold(Key{"t", "a"}, 1, true)
+	in.hold(ordered(1, "a"), true)
 	held := in.holding()
 	assert.Equal(t, map[int64]Key{1: {"t", "a"}}, held)
-	in.hold(Key{"t", "b"}, 2, true) // meanwhile
+	in.hold(ordered(2, "b"), true) // meanwhile
 	for row, key := range held {
 		in.vanished(key, row)
 	}

@@ -9,6 +9,7 @@ const laneLimit = 256
 // commits of a lane wait for each other's answers: only its head may be committed. It is guarded by the intake's lock.
 type lane struct {
 	key    Key
+	shard  int16
 	items  []*item
 	broken bool  // an item did not get through: nothing is added
 	behind int64 // lowest id of the key that was left behind, 0 = none
@@ -29,10 +30,12 @@ func (l *lane) remove(it *item) {
 	}
 }
 
-func (in *intake) lane(key Key) *lane {
+// lane returns the lane of a row's key.
+func (in *intake) lane(row *Row) *lane {
+	key := row.Key()
 	l := in.lanes[key]
 	if l == nil {
-		l = &lane{key: key}
+		l = &lane{key: key, shard: row.Shard}
 		in.lanes[key] = l
 	}
 	return l

@@ -10,7 +10,7 @@ import (
 // The lease: renewed for as long as the session lives. A renewal that fails, or takes so long that the lease may have run
 // out, ends the session.
 
-// keepLease renews the lease until the session is over, and passes on which shards are free.
+// keepLease renews the lease until the session is over.
 func (s *session) keepLease(work context.Context) error {
 	tick := time.NewTicker(s.cfg.Renew)
 	defer tick.Stop()
@@ -29,17 +29,10 @@ func (s *session) keepLease(work context.Context) error {
 func (s *session) renew(work context.Context) error {
 	ctx, cancel := context.WithTimeout(work, s.cfg.Lease-s.cfg.Renew)
 	defer cancel()
-	free, err := s.store.RenewSession(ctx, s.id, s.cfg.Lease)
-	if err != nil {
+	if err := s.store.RenewSession(ctx, s.id, s.cfg.Lease); err != nil {
 		return fmt.Errorf("renew the lease: %w", err)
 	}
 	s.renewed.Store(time.Now().UnixNano())
-	if free != 0 {
-		select {
-		case s.free <- free:
-		default: // the last ones are still being taken; they are free at the next renewal too
-		}
-	}
 	return s.watchHeld(ctx)
 }
 

@@ -16,9 +16,9 @@ func TestLeaseIsRenewedUntilTheSessionIsOver(t *testing.T) {
 		b := newBench(t)
 		began := time.Now()
 		var at []time.Duration
-		b.db.renew = func(context.Context) (uint64, error) {
+		b.db.renew = func(context.Context) error {
 			at = append(at, time.Since(began))
-			return 0, nil
+			return nil
 		}
 		kept := make(chan error)
 		go func() { kept <- b.keepLease(b.work) }()
@@ -38,7 +38,7 @@ func TestLeaseAge(t *testing.T) {
 		b.current.Store(&State{Session: b.id})
 		time.Sleep(4 * time.Second)
 		assert.Equal(t, 4*time.Second, b.LeaseAge())
-		b.db.renew = func(context.Context) (uint64, error) { return 0, errPostgres }
+		b.db.renew = func(context.Context) error { return errPostgres }
 		require.Error(t, b.renew(b.work))
 		assert.Equal(t, 4*time.Second, b.LeaseAge(), "a renewal that failed renews nothing")
 	})
@@ -50,7 +50,7 @@ func TestRenewalThatFailsEndsTheSession(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			b.db.renew = func(context.Context) (uint64, error) { return 0, renewal }
+			b.db.renew = func(context.Context) error { return renewal }
 			err := b.keepLease(b.work)
 			require.ErrorIs(t, err, renewal)
 			require.ErrorContains(t, err, "renew the lease")
@@ -64,32 +64,16 @@ func TestRenewalThatHangsEndsTheSessionBeforeTheLeaseRunsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		began := time.Now()
-		b.db.renew = func(ctx context.Context) (uint64, error) {
+		b.db.renew = func(ctx context.Context) error {
 			if time.Since(began) < time.Second {
-				return 0, nil
+				return nil
 			}
 			<-ctx.Done()
-			return 0, ctx.Err()
+			return ctx.Err()
 		}
 		require.ErrorIs(t, b.keepLease(b.work), context.DeadlineExceeded)
 		assert.LessOrEqual(t, time.Since(began), b.cfg.Lease, "the lease was last renewed at 0 s")
 	})
-}
-
-func TestFreeShardsArePassedOnWithoutBlocking(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	free := uint64(0b11)
-	b.db.renew = func(context.Context) (uint64, error) { return free, nil }
-	require.NoError(t, b.renew(b.work))
-	free = 0b111
-	require.NoError(t, b.renew(b.work), "nobody takes the first ones")
-	assert.EqualValues(t, 0b11, <-b.free)
-	require.NoError(t, b.renew(b.work))
-	assert.EqualValues(t, 0b111, <-b.free, "they are found free again")
-	free = 0
-	require.NoError(t, b.renew(b.work))
-	assert.Empty(t, b.free)
 }
 
 func TestRenewalFreesTheKeysOfVanishedRows(t *testing.T) {
@@ -97,9 +81,9 @@ func TestRenewalFreesTheKeysOfVanishedRows(t *testing.T) {
 	b := newBench(t)
 	require.NoError(t, b.renew(b.work))
 	assert.Zero(t, b.db.count("StillThere"), "nothing is held")
-	b.intake.hold(Key{"t", "dead"}, 1, true)
-	b.intake.hold(Key{"t", "vanished"}, 2, true)
-	b.intake.doubt(Key{"t", "doubt"}, 3)
+	b.intake.hold(ordered(1, "dead"), true)
+	b.intake.hold(ordered(2, "vanished"), true)
+	b.intake.own(1, nil, []*doubt{{key: Key{"t", "doubt"}, row: 3}})
 	b.db.there = func(rows []int64) ([]int64, error) {
 		assert.ElementsMatch(t, []int64{1, 2}, rows, "what is in doubt is the resolver's")
 		return []int64{1}, nil

@@ -82,12 +82,12 @@ func TestRunStartsOverSoonAfterASessionThatLasted(t *testing.T) {
 			}
 			return nil
 		}
-		db.renew = func(context.Context) (uint64, error) {
+		db.renew = func(context.Context) error {
 			if time.Since(tries[len(tries)-1]) > r.cfg.Lease && broken.IsZero() {
 				broken = time.Now()
-				return 0, ErrSessionOver
+				return ErrSessionOver
 			}
-			return 0, nil
+			return nil
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := running(ctx, r)
@@ -121,7 +121,7 @@ func TestRunFinishesWhatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r, db, mq, _ := newRelay(t)
-		db.renew = func(context.Context) (uint64, error) { return ^uint64(0), nil }
+		db.free = ^uint64(0)
 		db.fresh = func(q FreshQuery) ([]Row, error) {
 			if q.After < 1 && len(q.Exclude) == 0 && len(db.closings()) == 0 {
 				return []Row{*plain(1)}, nil
@@ -150,7 +150,7 @@ func TestRunCarriesWhatIsKnownToTheNextSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r, db, mq, _ := newRelay(t)
-		db.renew = func(context.Context) (uint64, error) { return ^uint64(0), nil }
+		db.free = ^uint64(0)
 		db.fresh = func(q FreshQuery) ([]Row, error) {
 			if q.After < 1 && len(q.Exclude) == 0 && len(db.closings()) == 0 {
 				return []Row{*plain(1)}, nil

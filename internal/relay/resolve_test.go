@@ -113,12 +113,12 @@ func TestDoubtsDoNotHoldEachOtherUp(t *testing.T) {
 	expiredButThere := of(5, "fine", "E", 2)
 	store := &notebook{}
 	s := testSession(t, &oneTopicGone{gone: "gone", onTopic: map[string]bool{"B": true, "E": true}, proof: ReadProof{Complete: true}}, store)
-	d := &docket{s: s, broker: "b", mu: &s.resolver.mu, open: []*doubt{gone, found, expired, absent, expiredButThere}}
+	d := &docket{s: s, broker: "b", mu: &s.resolver.mu, concluding: newGate(), open: []*doubt{gone, found, expired, absent, expiredButThere}}
 
-	_, err := d.round(s.work, d.list(s.resolver))
+	_, err := d.round(s.work, d.list())
 	require.ErrorContains(t, err, "topic not exist")
 	require.ErrorContains(t, err, "messages were deleted")
-	_, err = d.round(s.work, d.list(s.resolver))
+	_, err = d.round(s.work, d.list())
 	require.Error(t, err)
 	assert.ElementsMatch(t, []*doubt{gone, expired}, d.open, "only what cannot be proven stays open")
 	byAttempt := make(map[AttemptID]Closing)

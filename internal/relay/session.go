@@ -28,9 +28,10 @@ type session struct {
 	ends     *queueEnds
 	slots    chan struct{} // batches under way
 	batches  sync.WaitGroup
-	rotation int         // of unordered rows over queues; the reader's
-	free     chan uint64 // shards that nobody holds
-	loaded   uint64      // shards that are this session's, and whose open attempts are known
+	underway underway
+	reading  gate   // held from the beginning of a read until its batches are under way
+	rotation int    // of unordered rows over queues; the reader's
+	loaded   uint64 // shards that are this session's, and whose open attempts are known; the sharer's
 }
 
 // live opens a session, works until ctx is done or something goes wrong, and closes it. It returns nil after a stop in good
@@ -47,7 +48,7 @@ func (r *Relay) live(ctx context.Context) error {
 	g, work := errgroup.WithContext(s.work)
 	for name, run := range map[string]func(context.Context) error{
 		"lease":    s.keepLease,
-		"shards":   s.takeFree,
+		"shards":   s.share,
 		"ledger":   s.ledger.run,
 		"resolver": s.resolver.run,
 		"reader":   func(context.Context) error { return (&reader{s: s}).run(ctx) },
@@ -76,7 +77,7 @@ func (r *Relay) live(ctx context.Context) error {
 }
 
 func (r *Relay) newSession(ctx context.Context) *session {
-	s := &session{Relay: r, id: uuid.New(), intake: newIntake(), free: make(chan uint64, 1), pauses: newPauses(r.cfg.Retry), ends: newQueueEnds(r.broker)}
+	s := &session{Relay: r, id: uuid.New(), intake: newIntake(), reading: newGate(), pauses: newPauses(r.cfg.Retry), ends: newQueueEnds(r.broker)}
 	s.throttle = newThrottle(r.cfg.BatchRows * r.cfg.InFlight)
 	s.work, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	s.slots = make(chan struct{}, r.cfg.InFlight+1) // one is the reader's

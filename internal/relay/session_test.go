@@ -13,9 +13,10 @@ import (
 func TestAnyPartThatFailsEndsTheWholeSession(t *testing.T) {
 	t.Parallel()
 	for part, change := range map[string]func(*fakeStore){
-		"lease: renew the lease":    func(f *fakeStore) { f.renew = func(context.Context) (uint64, error) { return 0, errPostgres } },
-		"shards: load blocked keys": func(f *fakeStore) { f.blocked = func(uint64) ([]BlockedKey, error) { return nil, errPostgres } },
-		"reader: read the outbox":   func(f *fakeStore) { f.fresh = func(FreshQuery) ([]Row, error) { return nil, errPostgres } },
+		"lease: renew the lease":      func(f *fakeStore) { f.renew = func(context.Context) error { return errPostgres } },
+		"shards: look how the shards": func(f *fakeStore) { f.standing = func() (Standing, error) { return Standing{}, errPostgres } },
+		"shards: load blocked keys":   func(f *fakeStore) { f.blocked = func(uint64) ([]BlockedKey, error) { return nil, errPostgres } },
+		"reader: read the outbox":     func(f *fakeStore) { f.fresh = func(FreshQuery) ([]Row, error) { return nil, errPostgres } },
 		"ledger: write 0 closings": func(f *fakeStore) {
 			f.write = func([]Closing, []*Attempt) (Written, error) { return Written{}, errPostgres }
 		},
@@ -28,7 +29,7 @@ func TestAnyPartThatFailsEndsTheWholeSession(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, db, mq, _ := newRelay(t)
 				require.NoError(t, r.begin(t.Context()))
-				db.renew = func(context.Context) (uint64, error) { return 1, nil }
+				db.free = 1
 				db.fresh = func(q FreshQuery) ([]Row, error) {
 					if q.After < 1 && len(q.Exclude) == 0 {
 						return []Row{*ordered(1, "k")}, nil
@@ -76,12 +77,13 @@ func TestSessionThatEndsWaitsForAnswers(t *testing.T) {
 		r, db, mq, _ := newRelay(t)
 		require.NoError(t, r.begin(t.Context()))
 		broken := make(chan struct{})
-		db.renew = func(context.Context) (uint64, error) {
+		db.free = 1
+		db.renew = func(context.Context) error {
 			select {
 			case <-broken:
-				return 0, ErrSessionOver
+				return ErrSessionOver
 			default:
-				return 1, nil
+				return nil
 			}
 		}
 		db.fresh = func(q FreshQuery) ([]Row, error) {

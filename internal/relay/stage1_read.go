@@ -64,6 +64,10 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 		return 0, false, nil
 	}
 	defer s.unslot() // the batches take slots of their own
+	if !s.reading.enter(s.work) {
+		return 0, false, nil
+	}
+	defer s.reading.leave()
 	routes := s.routes()
 	if len(routes.topics) == 0 {
 		return 0, false, nil
@@ -170,9 +174,11 @@ func (r *reader) start(ctx context.Context, batches map[string]*batch) {
 			continue
 		}
 		s.batches.Add(1)
+		s.underway.add(b)
 		s.throttle.add(b.broker, len(b.items))
 		go func() {
 			defer s.batches.Done()
+			defer s.underway.remove(b)
 			defer s.unslot()
 			b.run()
 		}()

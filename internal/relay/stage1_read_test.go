@@ -277,7 +277,7 @@ func TestReaderLooksNowAndThen(t *testing.T) {
 func TestDueRowsAreTakenIn(t *testing.T) {
 	t.Parallel()
 	b, r := idle(t)
-	b.intake.hold(Key{"t", "k"}, 5, false)
+	b.intake.hold(ordered(5, "k"), false)
 	b.taken(plain(2))
 	b.db.due = func(q DueQuery) ([]Row, error) {
 		assert.Equal(t, []int64{2}, q.Exclude)

@@ -69,7 +69,7 @@ func (b *batch) troubles(struck, doubts []*item) {
 
 func (b *batch) doubt(it *item) *doubt {
 	return &doubt{
-		attempt: b.attempt.ID, position: it.position, row: it.row.ID, key: it.row.Key(),
+		attempt: b.attempt.ID, position: it.position, row: it.row.ID, key: it.row.Key(), shard: it.row.Shard,
 		broker: b.broker, born: b.born, window: b.attempt.Window, since: time.Now(),
 		queue:    TopicQueue{Topic: it.row.Topic, Queue: it.queue.ID},
 		readFrom: b.attempt.Targets[it.target].ReadFrom, half: it.stored,

@@ -172,6 +172,6 @@ func TestPointsOfTheFlowComeInOrder(t *testing.T) {
 	b.mq.halves = func([]Half) []HalfAnswer { return []HalfAnswer{storedAt(1, codeOK)} }
 	go func() { (<-b.mq.commits).answer(answerDone) }()
 	b.taken(plain(1)).run()
-	assert.Equal(t, []Point{PointHalf, PointDecide, PointCommitFirst, PointCommit, PointSettle}, points)
+	assert.Equal(t, []Point{PointHalf, PointDecide, PointCommitFirst, PointCommit, PointSettling, PointSettle}, points)
 	assert.Equal(t, []string{"Write", "Write"}, b.db.called())
 }

@@ -18,6 +18,7 @@ type doubt struct {
 	position int // in the ledger row
 	row      int64
 	key      Key
+	shard    int16
 	broker   string
 	born     time.Time
 	window   time.Duration
@@ -29,6 +30,8 @@ type doubt struct {
 	looked   bool      // the index and the queue have been asked once
 	fenced   time.Time // when the broker was first seen to refuse; zero = not yet
 	fencedBy string    // the address that refused: another master's word would not do
+
+	surrendered bool // with its shard; guarded by the docket's concluding
 }
 
 // shortReading is how many messages the first look reads; a longer queue waits for the proof.
@@ -174,9 +177,16 @@ func (d *docket) proveQueue(
 
 // conclude settles what was found, strikes what is proven absent, and returns what is still open.
 func (d *docket) conclude(ctx context.Context, open []*doubt, found map[string]bool, absent map[*doubt]bool) ([]*doubt, error) {
+	if !d.concluding.enter(ctx) {
+		return nil, context.Cause(ctx)
+	}
+	defer d.concluding.leave()
 	closings := make(map[AttemptID]*Closing)
 	var still, closed []*doubt
 	for _, o := range open {
+		if o.surrendered {
+			continue // the shard's next owner decides
+		}
 		here := found[o.half.UniqKey]
 		if !here && !absent[o] {
 			still = append(still, o)

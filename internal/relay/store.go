@@ -19,21 +19,32 @@ type Leases interface {
 	// OpenSession declares dead every earlier session of the same instance and every expired one, and inserts the lease of s
 	// with no shards.
 	OpenSession(ctx context.Context, s Session, lease time.Duration) error
-	// RenewSession extends the lease, deletes the leases of others that have expired, and reports the shards that no lease
-	// holds. ErrSessionOver if the lease is gone.
-	RenewSession(ctx context.Context, id uuid.UUID, lease time.Duration) (free uint64, err error)
+	// RenewSession extends the lease and deletes the leases of others that have expired. ErrSessionOver if the lease is gone.
+	RenewSession(ctx context.Context, id uuid.UUID, lease time.Duration) error
+	// Standing says how the shards are divided now. ErrSessionOver if the lease is gone.
+	Standing(ctx context.Context, id uuid.UUID) (Standing, error)
 	// TakeShards makes those of the wanted shards that no lease holds the session's own, and returns all that it owns now.
 	// What it returns is committed: open attempts may be loaded after it, and only after it.
 	TakeShards(ctx context.Context, id uuid.UUID, want uint64) (owned uint64, err error)
+	// GiveShards makes shards of the session nobody's. ErrSessionOver if the lease is gone.
+	GiveShards(ctx context.Context, id uuid.UUID, shards uint64) error
 	// CloseSession deletes the lease.
 	CloseSession(ctx context.Context, id uuid.UUID) error
 }
 
+// A Standing is how the shards are divided at one moment.
+type Standing struct {
+	Owned   uint64 // this session's
+	Free    uint64 // no lease holds them
+	Others  []int  // how many each other living session owns
+	Expired bool   // there are leases that have expired; they hold their shards until they are deleted
+}
+
 // Takeover loads what a session must know about shards it has just taken, before it reads their rows.
 type Takeover interface {
-	// OpenAttempts returns the attempts of other sessions that have open entries in shards, with those entries only;
-	// positions holds their numbers in the ledger row.
-	OpenAttempts(ctx context.Context, self uuid.UUID, shards uint64) ([]OpenAttempt, error)
+	// OpenAttempts returns the attempts that have open entries in shards, with those entries only, whoever decided them: a
+	// session that has given shards away lives on, and so does what it left open in them.
+	OpenAttempts(ctx context.Context, shards uint64) ([]OpenAttempt, error)
 	// BlockedKeys returns the keys of shards of which rows are not readable because they back off, or are dead and their
 	// topic's on_dead is block: one BlockedKey for each such row.
 	BlockedKeys(ctx context.Context, shards uint64) ([]BlockedKey, error)
@@ -49,9 +60,10 @@ type OpenAttempt struct {
 
 // A BlockedKey is a key and the row that blocks it.
 type BlockedKey struct {
-	Key  Key
-	Row  int64
-	Dead bool // in the dead letters; otherwise backing off
+	Key   Key
+	Shard int16
+	Row   int64
+	Dead  bool // in the dead letters; otherwise backing off
 }
 
 // Reader reads pending rows. Reading takes no lock and writes nothing.

@@ -12,13 +12,12 @@ func (in *intake) strand(row *Row, at pauseKey) {
 		s = &stranded{}
 		in.stranded[at] = s
 	}
-	key := row.Key()
-	in.skipped[row.ID] = key
-	if key == (Key{}) {
+	in.skip(row)
+	if row.Key() == (Key{}) {
 		s.behind = lowest(s.behind, row.ID)
 		return
 	}
-	l := in.lane(key)
+	l := in.lane(row)
 	l.behind = lowest(l.behind, row.ID)
 	s.lanes = append(s.lanes, l)
 }

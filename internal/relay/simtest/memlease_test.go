@@ -1,6 +1,9 @@
 package simtest
 
 import (
+	"fmt"
+	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,29 +25,77 @@ func (s *memStore) openSession(session relay.Session, lease time.Duration) {
 	s.leases[session.ID] = &memLease{instance: session.Instance, expires: time.Now().Add(lease)}
 }
 
-func (s *memStore) renewSession(id uuid.UUID, lease time.Duration) (uint64, error) {
+func (s *memStore) renewSession(id uuid.UUID, lease time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own := s.leases[id]
 	if own != nil {
 		own.expires = time.Now().Add(lease) // also one that has expired but stands
 	}
-	free := ^uint64(0)
 	for other, l := range s.leases {
 		if other != id && l.expires.Before(time.Now()) {
 			delete(s.leases, other)
 			s.trace.add("session %s has expired, finds %s", other, id)
-			continue
 		}
-		free &^= l.shards
 	}
 	if own == nil {
-		return 0, relay.ErrSessionOver
+		return relay.ErrSessionOver
+	}
+	return nil
+}
+
+func (s *memStore) standing(id uuid.UUID) (relay.Standing, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.leases[id]
+	if own == nil {
+		return relay.Standing{}, relay.ErrSessionOver
+	}
+	st := relay.Standing{Owned: own.shards, Free: ^uint64(0)}
+	for other, l := range s.leases {
+		st.Free &^= l.shards
+		switch {
+		case other == id:
+		case l.expires.After(time.Now()):
+			st.Others = append(st.Others, bits.OnesCount64(l.shards))
+		default:
+			st.Expired = true
+		}
 	}
 	if s.rules.shardsTwice {
-		free = ^own.shards
+		st.Free, st.Others = ^own.shards, nil
 	}
-	return free, nil
+	return st, nil
+}
+
+func (s *memStore) giveShards(id uuid.UUID, shards uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.leases[id]
+	if own == nil {
+		return relay.ErrSessionOver
+	}
+	own.shards &^= shards
+	s.trace.add("session %s gives %d shards up", id, bits.OnesCount64(shards))
+	return nil
+}
+
+// uneven says what is wrong with how the living relays have divided the shards; "" if nothing is.
+func (s *memStore) uneven() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all uint64
+	var shares []int
+	for _, l := range s.leases {
+		if l.expires.After(time.Now()) {
+			all |= l.shards
+			shares = append(shares, bits.OnesCount64(l.shards))
+		}
+	}
+	if len(shares) == 0 || ^all != 0 || slices.Max(shares)-slices.Min(shares) > 1 {
+		return fmt.Sprintf("shards are divided as %v", shares)
+	}
+	return ""
 }
 
 func (s *memStore) takeShards(id uuid.UUID, want uint64) (uint64, error) {
@@ -77,7 +128,7 @@ func (s *memStore) stands(id uuid.UUID) bool {
 	return l != nil && l.expires.After(time.Now())
 }
 
-func (s *memStore) openAttempts(self uuid.UUID, shards uint64) []relay.OpenAttempt {
+func (s *memStore) openAttempts(shards uint64) []relay.OpenAttempt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rules.noOpenAttempts {
@@ -85,7 +136,7 @@ func (s *memStore) openAttempts(self uuid.UUID, shards uint64) []relay.OpenAttem
 	}
 	var open []relay.OpenAttempt
 	for _, a := range s.attempts {
-		if a.session == self {
+		if _, lives := s.leases[a.session]; lives && s.rules.onlyOfTheDead {
 			continue
 		}
 		o := relay.OpenAttempt{Attempt: a.Attempt}
@@ -111,7 +162,7 @@ func (s *memStore) blockedKeys(shards uint64) []relay.BlockedKey {
 	var keys []relay.BlockedKey
 	note := func(r *memRow, dead bool) {
 		if r.OrderingKey != "" && shards>>r.Shard&1 == 1 {
-			keys = append(keys, relay.BlockedKey{Key: r.Key(), Row: r.ID, Dead: dead})
+			keys = append(keys, relay.BlockedKey{Key: r.Key(), Shard: r.Shard, Row: r.ID, Dead: dead})
 		}
 	}
 	for _, r := range s.outbox {

@@ -34,6 +34,7 @@ type storeRules struct {
 	decideWithoutRows  bool // a decision does not look whether the rows exist
 	shardsTwice        bool // shards are given to whoever asks
 	noOpenAttempts     bool // what the last owner left open is not loaded
+	onlyOfTheDead      bool // what a living session left open in shards that it gave up is not loaded
 	noBlockedKeys      bool // the keys that must wait are not loaded
 	buryWithoutLease   bool // put-offs and dead letters do not look at the lease
 	noWriters          bool // open transactions are not seen, so that small ids may be passed

@@ -26,6 +26,7 @@ func TestBrokenRulesAreNoticed(t *testing.T) {
 		"a decision does not look whether the rows exist":      {store: storeRules{decideWithoutRows: true}},
 		"two sessions own a shard":                             {store: storeRules{shardsTwice: true}},
 		"open attempts are not loaded with their shards":       {store: storeRules{noOpenAttempts: true}},
+		"what a living session left open is not loaded":        {store: storeRules{onlyOfTheDead: true}},
 		"keys that must wait are not loaded with their shards": {store: storeRules{noBlockedKeys: true}},
 		"rows are put off and die without a lease":             {store: storeRules{buryWithoutLease: true}},
 		"transactions that are still writing are not seen":     {store: storeRules{noWriters: true}},

@@ -68,7 +68,7 @@ func (a *totals) check(t *testing.T) {
 	t.Helper()
 	for _, event := range []string{
 		"%s is frozen", "%s is killed", "%s is asked to stop", "session %s has expired, finds %s", "session %s is declared dead by the new %s",
-		"struck: %s as %s", "buried: %s, %s", "put off for %s: %s, %s", "%s: Write breaks off",
+		"session %s gives %d shards up", "struck: %s as %s", "buried: %s, %s", "put off for %s: %s, %s", "%s: Write breaks off",
 		"not decided, the lease of %s is gone: attempt %s", "not decided, %s is gone: attempt %s",
 		"an operator requeues %s", "an operator withdraws %s",
 		"%s logs: resolved%s", "%s logs: in doubt, and cannot be resolved yet%s", "%s logs: settled what the last session knew%s",

@@ -105,8 +105,18 @@ func (c *storeClient) OpenSession(ctx context.Context, s relay.Session, lease ti
 	return err
 }
 
-func (c *storeClient) RenewSession(ctx context.Context, id uuid.UUID, lease time.Duration) (uint64, error) {
-	return call(ctx, c, "RenewSession", often, func() (uint64, error) { return c.db.renewSession(id, lease) })
+func (c *storeClient) RenewSession(ctx context.Context, id uuid.UUID, lease time.Duration) error {
+	_, err := call(ctx, c, "RenewSession", often, func() (none, error) { return none{}, c.db.renewSession(id, lease) })
+	return err
+}
+
+func (c *storeClient) Standing(ctx context.Context, id uuid.UUID) (relay.Standing, error) {
+	return call(ctx, c, "Standing", seldom, func() (relay.Standing, error) { return c.db.standing(id) })
+}
+
+func (c *storeClient) GiveShards(ctx context.Context, id uuid.UUID, shards uint64) error {
+	_, err := call(ctx, c, "GiveShards", often, func() (none, error) { return none{}, c.db.giveShards(id, shards) })
+	return err
 }
 
 func (c *storeClient) TakeShards(ctx context.Context, id uuid.UUID, want uint64) (uint64, error) {
@@ -121,8 +131,8 @@ func (c *storeClient) CloseSession(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
-func (c *storeClient) OpenAttempts(ctx context.Context, self uuid.UUID, shards uint64) ([]relay.OpenAttempt, error) {
-	return call(ctx, c, "OpenAttempts", often, func() ([]relay.OpenAttempt, error) { return c.db.openAttempts(self, shards), nil })
+func (c *storeClient) OpenAttempts(ctx context.Context, shards uint64) ([]relay.OpenAttempt, error) {
+	return call(ctx, c, "OpenAttempts", often, func() ([]relay.OpenAttempt, error) { return c.db.openAttempts(shards), nil })
 }
 
 func (c *storeClient) BlockedKeys(ctx context.Context, shards uint64) ([]relay.BlockedKey, error) {

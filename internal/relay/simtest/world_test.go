@@ -94,6 +94,9 @@ func (w *world) settle() {
 	deadline := time.Now().Add(settlePatience)
 	for w.audit.violated() == "" {
 		left := append(w.audit.complaints(), w.store.remains()...)
+		if uneven := w.store.uneven(); uneven != "" {
+			left = append(left, uneven)
+		}
 		if len(left) == 0 {
 			return
 		}

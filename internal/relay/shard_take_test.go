@@ -2,7 +2,6 @@ package relay
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -76,8 +75,7 @@ func TestNothingIsReadOfShardsThatCouldNotBeLoaded(t *testing.T) {
 			t.Parallel()
 			b := newcomer(t)
 			change(b.db)
-			b.free <- 0b1
-			err := b.takeFree(b.work)
+			err := b.takeShards(b.work, 0b1)
 			require.ErrorIs(t, err, errPostgres)
 			require.ErrorContains(t, err, name)
 			assert.Zero(t, b.shardsNow())
@@ -125,25 +123,4 @@ func TestInheritedDoubts(t *testing.T) {
 	assert.False(t, b.intake.admit(of("u", plain(16))), "in doubt itself")
 	assert.True(t, b.intake.admit(plain(17)))
 	assert.True(t, b.intake.admit(of("u", ordered(18, "k"))), "the same key of another topic")
-}
-
-func TestFreeShardsAreTakenUntilTheSessionIsOver(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newcomer(t)
-		var wanted []uint64
-		b.db.take = func(want uint64) (uint64, error) {
-			wanted = append(wanted, want)
-			return want, nil
-		}
-		done := make(chan error)
-		go func() { done <- b.takeFree(b.work) }()
-		b.free <- 0b1
-		synctest.Wait()
-		b.free <- 0b10
-		synctest.Wait()
-		b.end(errStopped)
-		require.NoError(t, <-done)
-		assert.Equal(t, []uint64{0b1, 0b10}, wanted)
-	})
 }

@@ -8,25 +8,11 @@ import (
 	"time"
 )
 
-// Shards: ownership is in Postgres and never inferred from who seems alive. The lease is renewed meanwhile, however long it
-// takes to load what the last owner left.
+// Taking shards: ownership is in Postgres and never inferred from who seems alive. The lease is renewed meanwhile, however
+// long it takes to load what the last owner left.
 
 // takeoverPatience bounds loading the ledger of free shards.
 const takeoverPatience = time.Minute
-
-// takeFree takes the shards that the renewals find free.
-func (s *session) takeFree(work context.Context) error {
-	for {
-		select {
-		case <-work.Done():
-			return nil
-		case free := <-s.free:
-			if err := s.takeShards(work, free); err != nil {
-				return err
-			}
-		}
-	}
-}
 
 // takeShards makes free shards this session's own. Only once that is committed are their open attempts and blocked keys
 // loaded, each in a new statement, and only after that are their rows read: a reading from before would miss what the last
@@ -43,7 +29,7 @@ func (s *session) takeShards(work context.Context, free uint64) error {
 		return nil
 	}
 	s.cfg.at(PointTake)
-	attempts, err := s.store.OpenAttempts(ctx, s.id, taken)
+	attempts, err := s.store.OpenAttempts(ctx, taken)
 	if err != nil {
 		return fmt.Errorf("load open attempts: %w", err)
 	}
@@ -51,36 +37,36 @@ func (s *session) takeShards(work context.Context, free uint64) error {
 	if err != nil {
 		return fmt.Errorf("load blocked keys: %w", err)
 	}
-	for _, b := range blocked {
-		s.intake.hold(b.Key, b.Row, b.Dead)
-	}
-	doubts := 0
+	var doubts []*doubt
 	for i := range attempts {
-		doubts += s.inherit(&attempts[i])
+		doubts = append(doubts, inherited(&attempts[i])...)
 	}
 	s.loaded |= taken
-	s.intake.own(taken)
+	s.intake.own(taken, blocked, doubts)
+	for _, o := range doubts {
+		s.resolver.add(o)
+	}
 	s.current.Store(&State{Session: s.id, Shards: s.loaded})
-	s.log.InfoContext(ctx, "shards taken", slog.Int("shards", bits.OnesCount64(owned)), slog.Int("in_doubt", doubts),
+	s.log.InfoContext(ctx, "shards taken", slog.Int("shards", bits.OnesCount64(owned)), slog.Int("in_doubt", len(doubts)),
 		slog.Int("blocked_keys", len(blocked)))
 	return nil
 }
 
-// inherit takes over the open entries of a dead session's attempt.
-func (s *session) inherit(a *OpenAttempt) int {
+// inherited makes doubts of the open entries of an attempt that somebody left behind.
+func inherited(a *OpenAttempt) []*doubt {
+	doubts := make([]*doubt, len(a.Entries))
 	for i, e := range a.Entries {
 		t := a.Targets[e.Target]
 		key := Key{}
 		if e.OrderingKey != "" {
 			key = Key{Topic: t.Topic, Ordering: e.OrderingKey}
 		}
-		s.intake.doubt(key, e.Row)
-		s.resolver.add(&doubt{
-			attempt: a.ID, position: a.Positions[i], row: e.Row, key: key,
+		doubts[i] = &doubt{
+			attempt: a.ID, position: a.Positions[i], row: e.Row, key: key, shard: e.Shard,
 			broker: a.Broker, born: a.Born, window: a.Window, since: time.Now(),
 			queue: TopicQueue{Topic: t.Topic, Queue: t.Queue}, readFrom: t.ReadFrom,
 			half: StoredHalf{Topic: t.Topic, UniqKey: a.ID.UniqKey(e.Index), HalfOffset: e.HalfOffset, LogOffset: e.LogOffset},
-		})
+		}
 	}
-	return len(a.Entries)
+	return doubts
 }
