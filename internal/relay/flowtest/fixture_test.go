@@ -18,6 +18,7 @@ import (
 	"github.com/outbox-relay/outbox-relay/internal/stack"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 	"github.com/outbox-relay/outbox-relay/migrations"
+	"github.com/outbox-relay/outbox-relay/txcheck"
 )
 
 func TestMain(m *testing.M) {
@@ -38,6 +39,7 @@ type world struct {
 	group      string
 	db         *pgxpool.Pool // the superuser's; the application and the auditor
 	relays     int
+	foreign    atomic.Int64 // halves of other outboxes that relays were asked about
 	seen       atomic.Int64 // warnings of relays, for tests that wait for one
 }
 
@@ -93,7 +95,7 @@ func (w *world) startOn(cfg relay.Config, between func(relay.Broker) relay.Broke
 	w.relays++
 	log := slog.New(newTestHandler(w.t, fmt.Sprintf("%s#%d", cfg.Instance, w.relays), &w.seen))
 	ctx, stop := context.WithCancel(context.Background())
-	parts, err := connect(ctx, w.url, w.nameServer, w.group, cfg, log)
+	parts, err := connect(ctx, w.url, w.nameServer, w.group, cfg, log, func(txcheck.Half) { w.foreign.Add(1) })
 	require.NoError(w.t, err)
 	var broker relay.Broker = parts.client
 	if between != nil {

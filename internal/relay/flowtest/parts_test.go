@@ -24,7 +24,7 @@ type parts struct {
 }
 
 // connect waits for the servers and binds the topics.
-func connect(ctx context.Context, url, nameServer, group string, cfg relay.Config, log *slog.Logger) (*parts, error) {
+func connect(ctx context.Context, url, nameServer, group string, cfg relay.Config, log *slog.Logger, foreign func(txcheck.Half)) (*parts, error) {
 	pool, err := postgres.Open(ctx, postgres.Config{URL: url, Instance: cfg.Instance})
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func connect(ctx context.Context, url, nameServer, group string, cfg relay.Confi
 	if err != nil {
 		return nil, err
 	}
-	checker, err := txcheck.New(txcheck.Options{Origin: origin.String(), Window: cfg.Window})
+	checker, err := txcheck.New(txcheck.Options{Origin: origin.String(), Window: cfg.Window, OnForeign: foreign})
 	if err != nil {
 		return nil, err
 	}

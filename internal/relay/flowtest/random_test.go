@@ -24,9 +24,15 @@ func chance(t *testing.T) (n int, random *rand.Rand) {
 		n, err = strconv.Atoi(text)
 		require.NoError(t, err)
 	}
+	return n, newRandom(t)
+}
+
+// newRandom returns a generator whose seed is in the log.
+func newRandom(t *testing.T) *rand.Rand {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	return n, rand.New(rand.NewPCG(seed, 0))
+	return rand.New(rand.NewPCG(seed, 0))
 }
 
 func TestKilledAtRandom(t *testing.T) {

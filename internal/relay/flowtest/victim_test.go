@@ -41,7 +41,7 @@ func runVictim(text string) int {
 	}
 	log := slog.New(slog.DiscardHandler)
 	ctx := context.Background()
-	parts, err := connect(ctx, v.URL, v.NameServer, v.Group, v.Config, log)
+	parts, err := connect(ctx, v.URL, v.NameServer, v.Group, v.Config, log, nil)
 	if err == nil {
 		var r *relay.Relay
 		if r, err = parts.relay(v.Config, parts.client, log); err == nil {
