@@ -68,6 +68,7 @@ func (s *session) takeShards(work context.Context, free uint64) error {
 
 // inherit takes over the open entries of a dead session's attempt.
 func (s *session) inherit(a *OpenAttempt) int {
+	now := time.Now()
 	for i, e := range a.Entries {
 		t := a.Targets[e.Target]
 		key := Key{}
@@ -77,7 +78,7 @@ func (s *session) inherit(a *OpenAttempt) int {
 		s.intake.doubt(key, e.Row)
 		s.resolver.add(&doubt{
 			attempt: a.ID, position: a.Positions[i], row: e.Row, key: key,
-			broker: a.Broker, born: a.Born, window: a.Window, since: time.Now(),
+			broker: a.Broker, over: now.Add(s.clocks.remaining(a.Broker, a.Born, a.Window)), since: now,
 			queue: TopicQueue{Topic: t.Topic, Queue: t.Queue}, readFrom: t.ReadFrom,
 			half: StoredHalf{Topic: t.Topic, UniqKey: a.ID.UniqKey(e.Index), HalfOffset: e.HalfOffset, LogOffset: e.LogOffset},
 		})

@@ -107,15 +107,16 @@ func TestInheritedDoubts(t *testing.T) {
 	require.Len(t, open, 2)
 	for i := range open {
 		assert.WithinDuration(t, time.Now(), open[i].since, time.Minute, "in doubt since this session knows of it")
-		open[i].since, open[i].looked = time.Time{}, false
+		assert.Equal(t, open[i].since, open[i].over, "its window is long over")
+		open[i].since, open[i].over, open[i].looked = time.Time{}, time.Time{}, false
 	}
 	assert.Equal(t, []doubt{
 		{
-			attempt: attempt.ID, position: 3, row: 14, key: Key{"t", "k"}, broker: "away", born: born, window: 7 * time.Second,
+			attempt: attempt.ID, position: 3, row: 14, key: Key{"t", "k"}, broker: "away",
 			queue: TopicQueue{"t", 1}, readFrom: 50, half: StoredHalf{"t", attempt.ID.UniqKey(4), 104, 204},
 		},
 		{
-			attempt: attempt.ID, position: 5, row: 16, broker: "away", born: born, window: 7 * time.Second,
+			attempt: attempt.ID, position: 5, row: 16, broker: "away",
 			queue: TopicQueue{"u", 2}, readFrom: 60, half: StoredHalf{"u", attempt.ID.UniqKey(6), 106, 206},
 		},
 	}, open)
