@@ -194,17 +194,16 @@ func (c *clocks) say(broker string, k *brokerClock, state clockState, detail ...
 		return
 	}
 	k.said = state
-	log := c.log.With(slog.String("broker", broker)).With(detail...)
+	detail = append(detail, slog.String("broker", broker), slog.Bool("alert", state >= clockFar))
 	switch state {
 	case clockAgrees:
-		log.Info("the broker's clock agrees with this machine's again")
+		c.log.Info("the broker's clock agrees with this machine's again", detail...)
 	case clockDiffers:
-		log.Warn("the broker's clock differs from this machine's: halves are born by the broker's")
+		c.log.Warn("the broker's clock differs from this machine's: halves are born by the broker's", detail...)
 	case clockFar:
-		log.Warn("the broker's clock differs from this machine's by more than the window: halves are born by the broker's",
-			slog.Bool("alert", true))
+		c.log.Warn("the broker's clock differs from this machine's by more than the window: halves are born by the broker's", detail...)
 	case clockUnreadable:
-		log.Warn("the broker's clock cannot be read: if it differs from this machine's, commits may be refused", slog.Bool("alert", true))
+		c.log.Warn("the broker's clock cannot be read: if it differs from this machine's, commits may be refused", detail...)
 	}
 	alert := false
 	for _, k := range c.known {
@@ -268,7 +267,7 @@ func (b *batch) timely(half StoredHalf, sent, done time.Time) bool {
 	if b.reading = reading; ok {
 		return true
 	}
-	b.s.log.Warn("the born time of a batch is wrong by the broker's clock: the batch is built again",
+	b.s.log.Info("the born time of a batch is wrong by the broker's clock: the batch is built again",
 		slog.String("broker", b.broker), slog.Int("rows", len(b.items)))
 	b.giveUp()
 	return false
@@ -286,14 +285,7 @@ func (b *batch) smallest(answers []HalfAnswer) (half StoredHalf) {
 	return half
 }
 
-// remaining returns how much of a window is left at most, of a half that was born at a time of the broker's clock. It never
-// says more than the window, whatever the clocks say.
-func (c *clocks) remaining(broker string, born time.Time, window time.Duration) time.Duration {
-	now, _ := c.now(broker)
-	return max(0, min(window, window-now.Sub(born)))
-}
-
-// describeClock is for the log of a refusal.
+// describe is for the log of a refusal.
 func (c *clocks) describe(broker string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

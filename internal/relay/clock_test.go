@@ -336,17 +336,3 @@ func TestEarliestTimeOfAnyBroker(t *testing.T) {
 		b.stop()
 	})
 }
-
-// A half of another relay has a window that ends by the broker's clock, never later than a whole window from now.
-func TestRemainingWindow(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b, _ := newSkewed(t)
-		b.clocks.note("b", "b:1", time.Now().Add(time.Hour), time.Now(), 0, nil)
-		theirs := time.Now().Add(time.Hour)
-		assert.Equal(t, 7*time.Second, b.clocks.remaining("b", theirs.Add(-3*time.Second), 10*time.Second))
-		assert.Zero(t, b.clocks.remaining("b", theirs.Add(-time.Minute), 10*time.Second))
-		assert.Equal(t, 10*time.Second, b.clocks.remaining("b", theirs.Add(time.Hour), 10*time.Second), "born in the future: by another clock")
-		b.stop()
-	})
-}

@@ -67,8 +67,12 @@ func (s *session) takeShards(work context.Context, free uint64) error {
 }
 
 // inherit takes over the open entries of a dead session's attempt.
+//
+// Its window began before it was decided, so the broker is not asked before a whole window has passed since then: by the
+// database's clock, which the relays have in common. The born time is by the broker's clock, and that may have been set.
 func (s *session) inherit(a *OpenAttempt) int {
 	now := time.Now()
+	over := now.Add(min(a.Window, max(0, a.Window-a.Age)))
 	for i, e := range a.Entries {
 		t := a.Targets[e.Target]
 		key := Key{}
@@ -78,7 +82,7 @@ func (s *session) inherit(a *OpenAttempt) int {
 		s.intake.doubt(key, e.Row)
 		s.resolver.add(&doubt{
 			attempt: a.ID, position: a.Positions[i], row: e.Row, key: key,
-			broker: a.Broker, over: now.Add(s.clocks.remaining(a.Broker, a.Born, a.Window)), since: now,
+			broker: a.Broker, over: over, since: now,
 			queue: TopicQueue{Topic: t.Topic, Queue: t.Queue}, readFrom: t.ReadFrom,
 			half: StoredHalf{Topic: t.Topic, UniqKey: a.ID.UniqKey(e.Index), HalfOffset: e.HalfOffset, LogOffset: e.LogOffset},
 		})

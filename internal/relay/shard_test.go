@@ -100,14 +100,14 @@ func TestInheritedDoubts(t *testing.T) {
 		},
 	}
 	b.db.attempts = func(uint64) ([]OpenAttempt, error) {
-		return []OpenAttempt{{Attempt: attempt, Positions: []int{3, 5}}}, nil
+		return []OpenAttempt{{Attempt: attempt, Positions: []int{3, 5}, Age: 3 * time.Second}}, nil
 	}
 	require.NoError(t, b.takeShards(b.work, 1))
 	open := b.doubts("away")
 	require.Len(t, open, 2)
 	for i := range open {
 		assert.WithinDuration(t, time.Now(), open[i].since, time.Minute, "in doubt since this session knows of it")
-		assert.Equal(t, open[i].since, open[i].over, "its window is long over")
+		assert.Equal(t, 4*time.Second, open[i].over.Sub(open[i].since), "what is left of its window since the decision, whatever the clocks say")
 		open[i].since, open[i].over, open[i].looked = time.Time{}, time.Time{}, false
 	}
 	assert.Equal(t, []doubt{

@@ -88,7 +88,7 @@ func (s *memStore) openAttempts(self uuid.UUID, shards uint64) []relay.OpenAttem
 		if a.session == self {
 			continue
 		}
-		o := relay.OpenAttempt{Attempt: a.Attempt}
+		o := relay.OpenAttempt{Attempt: a.Attempt, Age: time.Since(a.decided)}
 		o.Entries = nil
 		for i, e := range a.Entries {
 			if a.states[i] == entryOpen && shards>>e.Shard&1 == 1 {
