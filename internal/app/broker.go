@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq"
@@ -12,10 +13,22 @@ import (
 	"github.com/outbox-relay/outbox-relay/txcheck"
 )
 
+// brokerTime is what the checker goes by: the halves are born by the brokers' clocks. Until one has been read it is this
+// machine's.
+func (a *app) brokerTime() time.Time {
+	if r := a.relay.Load(); r != nil {
+		return r.BrokerTime()
+	}
+	if a.clock != nil {
+		return a.clock()
+	}
+	return time.Now()
+}
+
 // reachBroker makes the client, with the checker that answers about half messages, and waits until every topic is bound. A
 // topic that does not exist or may not be written is a mistake.
 func (a *app) reachBroker(ctx context.Context) error {
-	checker, err := txcheck.New(txcheck.Options{Origin: a.origin, Window: a.cfg.Window, OnForeign: a.foreign})
+	checker, err := txcheck.New(txcheck.Options{Origin: a.origin, Window: a.cfg.Window, Clock: a.brokerTime, OnForeign: a.foreign})
 	if err != nil {
 		return err
 	}

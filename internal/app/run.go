@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/bits"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -59,6 +60,7 @@ type app struct {
 	store     *postgres.Store
 	origin    string
 	client    *rocketmq.Client
+	relay     atomic.Pointer[relay.Relay] // once the flow runs
 
 	unexamined examination // by watch, once it runs
 }
@@ -141,6 +143,7 @@ func (a *app) flow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.relay.Store(r)
 	a.metrics.Watch(r.LeaseAge, func() int {
 		if state := r.State(); state != nil {
 			return bits.OnesCount64(state.Shards)

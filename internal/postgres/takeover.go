@@ -14,7 +14,8 @@ import (
 // Through outbox_attempt_open, which holds open attempts only.
 const sqlOpenAttempts = `
 SELECT id, broker, address, born_at, window_s, topics, queues, read_from, ids, targets, indexes, shard, half_offsets,
-       log_offsets, ordering_keys, dedup_keys, coalesce(open, '{}'), open IS NULL
+       log_offsets, ordering_keys, dedup_keys, coalesce(open, '{}'), open IS NULL,
+       (extract(epoch FROM clock_timestamp() - decided_at) * 1000000)::bigint
   FROM {schema}.outbox_attempt
  WHERE closed_at IS NULL AND shards & $1::bigint <> 0
  ORDER BY decided_at, id`
@@ -44,8 +45,9 @@ func scanOpen(row pgx.CollectableRow, shards uint64) (relay.OpenAttempt, error) 
 	var l ledgerArrays
 	var open []int16
 	var all bool
+	var age int64 // microseconds
 	err := row.Scan(&id, &a.Broker, &a.Address, &a.Born, &window, &l.topics, &l.queues, &l.readFrom, &l.ids, &l.targets,
-		&l.indexes, &l.shard, &l.halfOffsets, &l.logOffsets, &l.orderingKeys, &l.dedupKeys, &open, &all)
+		&l.indexes, &l.shard, &l.halfOffsets, &l.logOffsets, &l.orderingKeys, &l.dedupKeys, &open, &all, &age)
 	if err != nil {
 		return a, err
 	}
@@ -53,7 +55,7 @@ func scanOpen(row pgx.CollectableRow, shards uint64) (relay.OpenAttempt, error) 
 		return a, fmt.Errorf("attempt %x: the id has %d bytes, not %d", id, len(id), len(a.ID))
 	}
 	a.ID = relay.AttemptID(id)
-	a.Window = time.Duration(window) * time.Second
+	a.Window, a.Age = time.Duration(window)*time.Second, time.Duration(age)*time.Microsecond
 	if a.Targets, err = l.attemptTargets(); err != nil {
 		return a, fmt.Errorf("attempt %x: %w", id, err)
 	}

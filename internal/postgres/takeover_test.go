@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -10,6 +11,7 @@ import (
 
 func TestOpenAttempts(t *testing.T) {
 	t.Parallel()
+	begin := time.Now()
 	o := newOutbox(t)
 	old := o.session("old", all)
 	ids := o.insert(10)
@@ -29,6 +31,8 @@ func TestOpenAttempts(t *testing.T) {
 	require.Equal(t, partly.Targets, open[1].Targets)
 	require.Equal(t, partly.Window, open[1].Window)
 	require.Equal(t, partly.Address, open[1].Address)
+	require.Positive(t, open[1].Age)
+	require.Less(t, open[1].Age, time.Since(begin), "by the database's clock, since the decision")
 
 	// Of a few shards: only their entries, and not an attempt whose only entries there are no longer open.
 	open, err = o.OpenAttempts(t.Context(), 1<<whole.Entries[1].Shard|1<<partly.Entries[0].Shard)

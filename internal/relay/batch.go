@@ -11,8 +11,10 @@ type batch struct {
 	s       *session
 	broker  string
 	address string
-	born    time.Time
-	items   []*item // still going on; a stage that ends an item's way removes it
+	born    time.Time // by the broker's clock
+	built   time.Time // the same instant, to measure by what has passed since
+	reading int       // of the broker's clock that this goes by
+	items   []*item   // still going on; a stage that ends an item's way removes it
 	attempt *Attempt
 	decided chan struct{} // closed when the batch has passed decide, one way or the other
 	passed  sync.Once
@@ -63,10 +65,12 @@ func (b *batch) turn(it *item, now bool) { b.events <- event{it: it, now: now} }
 // resolver, or when the session is over and what is left unsaid has been carried to the next.
 func (b *batch) run() {
 	defer b.pass()
+	confirmed := false
 	if b.sendHalves() && b.decide() {
 		b.commit()
-		b.settle()
+		confirmed = b.settle()
 	}
+	b.s.committed(b.broker, confirmed)
 }
 
 // pass lets the batches go on that hold later rows of the same keys.

@@ -32,6 +32,8 @@ type Broker interface {
 	Lookup(ctx context.Context, address, topic, uniqKey string) (found bool, err error)
 	// ReadBack reads one queue from an offset to its end and calls found for every UNIQ_KEY.
 	ReadBack(ctx context.Context, address string, q TopicQueue, from int64, found func(uniqKey string)) (ReadProof, error)
+	// StoredAt asks one master when, by its own clock, it stored a half that is in its log.
+	StoredAt(ctx context.Context, address string, half StoredHalf) (time.Time, error)
 	// Dispatched reports whether the master's dispatcher has passed the half with this queue offset: everything it stored
 	// before is readable.
 	Dispatched(ctx context.Context, address string, halfOffset int64) (bool, error)

@@ -191,7 +191,7 @@ func (d *docket) say(open []*doubt, err error) {
 func oldest(open []*doubt) *doubt {
 	first := open[0]
 	for _, o := range open {
-		if o.born.Before(first.born) {
+		if o.over.Before(first.over) {
 			first = o
 		}
 	}
@@ -214,7 +214,7 @@ func wake(open []*doubt, margin time.Duration) time.Duration {
 	const shortest, longest = 50 * time.Millisecond, time.Second
 	wait := longest
 	for _, o := range open {
-		at := o.born.Add(o.window)
+		at := o.over
 		if !o.fenced.IsZero() {
 			at = o.fenced.Add(margin)
 		}

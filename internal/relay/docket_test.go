@@ -84,7 +84,7 @@ func watched(t *testing.T) (*bench, *timeline) {
 // doubtful is a doubt about row id of topic t that was born now.
 func (b *bench) doubtful(id int64) *doubt {
 	o := &doubt{
-		attempt: AttemptID{byte(id)}, row: id, key: Key{"t", "k"}, broker: "b", born: time.Now(), since: time.Now(), window: b.cfg.Window,
+		attempt: AttemptID{byte(id)}, row: id, key: Key{"t", "k"}, broker: "b", over: time.Now().Add(b.cfg.Window), since: time.Now(),
 		queue: TopicQueue{"t", 0}, half: StoredHalf{Topic: "t", UniqKey: AttemptID{byte(id)}.UniqKey(0)},
 	}
 	b.intake.own(1, nil, []*doubt{o})
@@ -98,10 +98,12 @@ func TestDoubtIsLookedForFencedAndProven(t *testing.T) {
 		b, tl := watched(t)
 		b.doubtful(1)
 		elapse(time.Minute)
-		assert.Equal(t, []string{"look up", "read", "fence", "barrier", "dispatched", "read"}, tl.steps)
+		assert.Equal(t, []string{"look up", "read", "fence", "barrier", "dispatched", "read", "fence"}, tl.steps)
 		assert.Equal(t, []time.Duration{0}, tl.times("look up"), "at once, and once")
 		assert.GreaterOrEqual(t, tl.times("fence")[0], b.cfg.Window, "not before the window is over")
-		fenced := tl.times("fence")[len(tl.times("fence"))-1]
+		fences := tl.times("fence")
+		fenced := fences[len(fences)-2]
+		assert.GreaterOrEqual(t, fences[len(fences)-1], fenced+b.cfg.AppendMargin, "and once more after the reading")
 		assert.InDelta(t, 12*time.Second, fenced, float64(1100*time.Millisecond), "asked about every second until the broker refuses")
 		assert.GreaterOrEqual(t, tl.times("barrier")[0], fenced+b.cfg.AppendMargin)
 		assert.Less(t, tl.times("barrier")[0], fenced+b.cfg.AppendMargin+1100*time.Millisecond)
@@ -252,7 +254,7 @@ func TestBrokersDoNotWaitForEachOther(t *testing.T) {
 		b.mq.address = func(broker string) (string, bool) { return broker, broker != "away" }
 		away := b.doubtful(1)
 		away.broker = "b" // the docket is chosen when it is added
-		o := &doubt{attempt: AttemptID{2}, row: 2, broker: "away", born: time.Now(), since: time.Now(), window: b.cfg.Window, queue: TopicQueue{"t", 0}}
+		o := &doubt{attempt: AttemptID{2}, row: 2, broker: "away", over: time.Now().Add(b.cfg.Window), since: time.Now(), queue: TopicQueue{"t", 0}}
 		b.resolver.add(o)
 		elapse(time.Minute)
 		assert.Len(t, b.doubts("away"), 1)
@@ -323,11 +325,11 @@ func TestWakeIsNoLaterThanTheNextStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
 		assert.Equal(t, time.Second, wake(nil, 5*time.Second))
-		born := &doubt{born: now, window: 300 * time.Millisecond}
+		born := &doubt{over: now.Add(300 * time.Millisecond)}
 		assert.Equal(t, 300*time.Millisecond, wake([]*doubt{born}, 5*time.Second))
-		fenced := &doubt{born: now.Add(-time.Hour), window: time.Second, fenced: now.Add(-4800 * time.Millisecond)}
+		fenced := &doubt{over: now.Add(-time.Hour), fenced: now.Add(-4800 * time.Millisecond)}
 		assert.Equal(t, 200*time.Millisecond, wake([]*doubt{born, fenced}, 5*time.Second))
-		late := &doubt{born: now.Add(-time.Hour), window: time.Second}
+		late := &doubt{over: now.Add(-time.Hour)}
 		assert.Equal(t, 50*time.Millisecond, wake([]*doubt{born, fenced, late}, 5*time.Second), "not in a tight loop")
 	})
 }
@@ -335,7 +337,7 @@ func TestWakeIsNoLaterThanTheNextStep(t *testing.T) {
 func TestOldestGoesByBirth(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	a, b, c := &doubt{born: now}, &doubt{born: now.Add(-time.Minute)}, &doubt{born: now.Add(time.Minute)}
+	a, b, c := &doubt{over: now}, &doubt{over: now.Add(-time.Minute)}, &doubt{over: now.Add(time.Minute)}
 	assert.Same(t, b, oldest([]*doubt{a, b, c}))
 }
 
@@ -355,4 +357,67 @@ func TestBarrierIsForgottenAndSaysWhose(t *testing.T) {
 	assert.Equal(t, []Property{{PropertyOrigin, b.origin}}, sent.Properties, "the checker rolls it back")
 	assert.NotEmpty(t, sent.Body)
 	assert.Len(t, strings.TrimSpace(sent.UniqKey), 32)
+}
+
+// A broker that refused a commit as late and then sets its clock back would accept it. The reading in between proves nothing.
+func TestClockSetBackBetweenTheFenceAndTheEndOfTheReading(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, tl := watched(t)
+		back := false // from the first reading behind the barrier until 40 s
+		reads := 0
+		b.mq.readBack = func(TopicQueue, int64, func(string)) (ReadProof, error) {
+			tl.note("read")
+			reads++
+			back = reads >= 2
+			return ReadProof{Complete: true}, nil
+		}
+		rollback := b.mq.rollback
+		b.mq.rollback = func(halves []StoredHalf) []Answer {
+			if back && time.Since(tl.began) < 40*time.Second {
+				tl.note("fence")
+				return []Answer{{Code: codeOK}}
+			}
+			return rollback(halves)
+		}
+		b.doubtful(1)
+		elapse(39 * time.Second)
+		assert.Empty(t, b.db.closings(), "not absent: a commit that is on its way would be accepted")
+		assert.Len(t, b.logs.with("its clock was set back"), 1)
+		elapse(time.Minute)
+		assert.Equal(t, []Closing{{Attempt: AttemptID{1}, Struck: []int{0}}}, b.db.closings())
+		assert.Equal(t, []string{
+			"look up", "read", "fence", "barrier", "dispatched", "read", "fence", "barrier", "dispatched", "read", "fence",
+		}, tl.steps, "fenced, waited and read once more")
+		barriers := tl.times("barrier")
+		assert.GreaterOrEqual(t, barriers[1], 40*time.Second+b.cfg.AppendMargin)
+	})
+}
+
+// What the second probe does not answer is not believed either, and asked again without waiting for another fence.
+func TestSecondProbeWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	for name, a := range map[string]Answer{"lost": answerLost, "busy": {Code: codeBusy}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b, tl := watched(t)
+				rollback, failed := b.mq.rollback, false
+				b.mq.rollback = func(halves []StoredHalf) []Answer {
+					answers := rollback(halves)
+					if len(tl.times("read")) == 2 && !failed {
+						failed = true
+						return []Answer{a}
+					}
+					return answers
+				}
+				b.doubtful(1)
+				elapse(17200 * time.Millisecond)
+				require.True(t, failed)
+				assert.Empty(t, b.db.closings())
+				elapse(3 * time.Second)
+				assert.Equal(t, []Closing{{Attempt: AttemptID{1}, Struck: []int{0}}}, b.db.closings())
+			})
+		})
+	}
 }

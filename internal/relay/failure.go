@@ -90,7 +90,7 @@ func (s *session) forgetPauses() {
 func needsPeople(r Reason) bool {
 	switch r {
 	case ReasonSlaveNotAvailable, ReasonNotInSync, ReasonServiceUnavailable, ReasonNoPermission, ReasonTopicMissing, ReasonBrokerRefused,
-		ReasonWindowOver: // the clocks of broker and relay differ by more than the window
+		ReasonWindowOver: // the broker's clock cannot be read, or jumps: a difference alone is made up for
 		return true
 	default:
 		return false
@@ -104,6 +104,17 @@ func (s *session) resume(broker, topic string) {
 			s.metrics.Paused(broker, t, "", false)
 			s.log.Info("resumed", slog.String("broker", broker), slog.String("topic", t))
 		}
+	}
+}
+
+// committed notes how a batch to a broker has ended: with a confirmed commit the broker's clock is no trouble.
+func (s *session) committed(broker string, confirmed bool) {
+	if confirmed {
+		s.clocks.accepted(broker)
+	}
+	if s.pauses.committed(broker, confirmed) {
+		s.metrics.Paused(broker, "", "", false)
+		s.log.Info("resumed", slog.String("broker", broker), slog.String("topic", ""))
 	}
 }
 

@@ -280,6 +280,7 @@ type fakeBroker struct {
 	lookup     func(topic, uniqKey string) (bool, error)
 	readBack   func(q TopicQueue, from int64, found func(string)) (ReadProof, error)
 	dispatched func(halfOffset int64) (bool, error)
+	storedAt   func(StoredHalf) (time.Time, error)
 
 	commit  func(row int64) Answer // answers at once; nil: commits wait in the channel
 	commits chan sentCommit
@@ -387,6 +388,14 @@ func (f *fakeBroker) Dispatched(_ context.Context, _ string, halfOffset int64) (
 		return f.dispatched(halfOffset)
 	}
 	return true, nil
+}
+
+// StoredAt answers by the clock of this machine.
+func (f *fakeBroker) StoredAt(_ context.Context, _ string, half StoredHalf) (time.Time, error) {
+	if f.storedAt != nil {
+		return f.storedAt(half)
+	}
+	return time.Now(), nil
 }
 
 // logbook keeps what is logged, one line a record: the message and its attributes.

@@ -32,7 +32,7 @@ func (s *session) renew(work context.Context) error {
 	if err := s.store.RenewSession(ctx, s.id, s.cfg.Lease); err != nil {
 		return fmt.Errorf("renew the lease: %w", err)
 	}
-	s.renewed.Store(time.Now().UnixNano())
+	s.renewedNow()
 	return s.watchHeld(ctx)
 }
 
@@ -46,10 +46,15 @@ func (s *session) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open a session: %w", err)
 	}
-	s.renewed.Store(time.Now().UnixNano())
+	s.renewedNow()
 	s.metrics.Session(s.work)
 	s.log.InfoContext(ctx, "session opened", slog.String("session", s.id.String()), slog.String("instance", s.cfg.Instance))
 	return s.sayCarried(ctx)
+}
+
+func (s *session) renewedNow() {
+	now := time.Now()
+	s.renewed.Store(&now)
 }
 
 // leave deletes the lease, so that nobody has to wait for it to expire.

@@ -86,8 +86,8 @@ func (r *Relay) invalid(row *Row, err error) *Failure {
 
 // barrierHalf is a half that is never committed. The checker knows it for ours by its origin and rolls it back, should the
 // rollback of the barrier itself be lost.
-func (r *Relay) barrierHalf(q TopicQueue) (Half, error) {
-	now := time.Now().Truncate(time.Millisecond)
+func (r *Relay) barrierHalf(q TopicQueue, born time.Time) (Half, error) {
+	now := born.Truncate(time.Millisecond)
 	id, err := NewAttemptID(now)
 	if err != nil {
 		return Half{}, err

@@ -20,11 +20,12 @@ const (
 	AlertUnbound       AlertKind = "unbound_rows"   // rows wait for topics that no relay has bound
 	AlertDead          AlertKind = "dead_rows"      // the dead letters are not empty
 	AlertForeign       AlertKind = "foreign_halves" // another outbox or program shares the producer group
+	AlertClock         AlertKind = "clock"          // a broker's clock differs by more than the window, or cannot be read
 )
 
 // Alerts lists every kind.
 func Alerts() []AlertKind {
-	return []AlertKind{AlertBrokenPromise, AlertInDoubt, AlertPaused, AlertUnbound, AlertDead, AlertForeign}
+	return []AlertKind{AlertBrokenPromise, AlertInDoubt, AlertPaused, AlertUnbound, AlertDead, AlertForeign, AlertClock}
 }
 
 // gauges are the instruments that show what is. They report what they were told last, and nothing before they were told
@@ -36,6 +37,7 @@ type gauges struct {
 	brokers  map[string]bool
 	paused   map[pausedTopic]Reason // "" = resumed
 	alerts   map[AlertKind]bool
+	offsets  map[string]time.Duration // by broker
 	leaseAge func() time.Duration
 	shards   func() int
 	rows     metric.Int64ObservableGauge
@@ -51,6 +53,7 @@ type gauges struct {
 	alert    metric.Int64ObservableGauge
 	lease    metric.Float64ObservableGauge
 	owned    metric.Int64ObservableGauge
+	offset   metric.Float64ObservableGauge
 }
 
 type pausedTopic struct{ broker, topic string }
@@ -62,6 +65,7 @@ func DoubtAges() ([]time.Duration, []string) {
 
 func (g *gauges) create(b *instruments) {
 	g.brokers, g.paused, g.alerts = map[string]bool{}, map[pausedTopic]Reason{}, map[AlertKind]bool{}
+	g.offsets = map[string]time.Duration{}
 	g.rows = b.gauge("outbox_relay.backlog.rows", "{row}", "Pending rows of the whole outbox, counted up to a limit.")
 	g.oldest = b.ageGauge("outbox_relay.backlog.oldest_age", "Age of the oldest pending row; 0 if there is none.")
 	g.putOffs = b.gauge("outbox_relay.backlog.put_off.rows", "{row}", "Pending rows that are delayed or back off.")
@@ -75,8 +79,10 @@ func (g *gauges) create(b *instruments) {
 	g.alert = b.gauge("outbox_relay.alert", "{alert}", "1 while a person must look at it, by kind.")
 	g.lease = b.ageGauge("outbox_relay.lease.age", "Time since the session's lease was last renewed; 0 while there is no session.")
 	g.owned = b.gauge("outbox_relay.shards", "{shard}", "Shards that this relay owns, of 64.")
+	g.offset = b.ageGauge("outbox_relay.clock.offset",
+		"By how much a broker's clock is ahead of this machine's, as last read; born times make up for it.")
 	b.observe(g.observe, g.rows, g.oldest, g.putOffs, g.unbound, g.deads, g.open, g.openAge, g.inDoubt, g.up, g.pauses, g.alert,
-		g.lease, g.owned)
+		g.lease, g.owned, g.offset)
 }
 
 // Backlog tells what the outbox looks like.
@@ -110,6 +116,13 @@ func (g *gauges) Broker(broker string, up bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.brokers[broker] = up
+}
+
+// ClockOffset tells by how much a broker's clock is ahead of this machine's.
+func (g *gauges) ClockOffset(broker string, ahead time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.offsets[broker] = ahead
 }
 
 // Paused tells that a topic is paused on a broker, or has resumed; topic "" is the whole broker. A busy broker is no alert.
@@ -158,6 +171,9 @@ func (g *gauges) observe(_ context.Context, o metric.Observer) error {
 	g.observeOutbox(o)
 	for broker, up := range g.brokers {
 		o.ObserveInt64(g.up, oneIf(up), label("broker", broker))
+	}
+	for broker, ahead := range g.offsets {
+		o.ObserveFloat64(g.offset, ahead.Seconds(), label("broker", broker))
 	}
 	for p, reason := range g.paused {
 		o.ObserveInt64(g.pauses, oneIf(reason != ""), label("broker", p.broker), label("topic", p.topic))

@@ -82,6 +82,7 @@ func useAll(t *testing.T, m *Metrics) {
 	m.InDoubt([]time.Duration{0, 9 * time.Second, 10 * time.Second, 9 * time.Minute, time.Hour})
 	m.Broker("b0", true)
 	m.Broker("b1", false)
+	m.ClockOffset("b0", -1500*time.Millisecond)
 	m.Paused("b0", "orders", ReasonSlaveNotAvailable, true)
 	m.Watch(func() time.Duration { return 2 * time.Second }, func() int { return 64 })
 }

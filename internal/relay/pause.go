@@ -26,6 +26,9 @@ type pause struct {
 	probing  bool // a probe is under way
 }
 
+// toCommit reports whether the pause is for commits that were refused: a half that is stored does not end it, nor its probe.
+func (p *pause) toCommit() bool { return p.reason == ReasonWindowOver }
+
 func newPauses(b Backoff) *pauses {
 	return &pauses{backoff: b, paused: make(map[pauseKey]*pause)}
 }
@@ -57,10 +60,37 @@ func (p *pauses) clear(broker, topic string) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, was := p.paused[pauseKey{broker, topic}]
-	delete(p.paused, pauseKey{broker, topic})
+	ps, was := p.paused[pauseKey{broker, topic}]
+	if !was || ps.toCommit() {
+		return false
+	}
+	p.remove(pauseKey{broker, topic})
+	return true
+}
+
+// committed ends the pause of a broker whose commits were refused, if one was confirmed; if none was, the batch may have
+// been its probe, and another row may go. It reports whether a pause is over.
+func (p *pauses) committed(broker string, confirmed bool) bool {
+	if p.count.Load() == 0 {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := pauseKey{broker, ""}
+	ps, was := p.paused[key]
+	if !was || !ps.toCommit() {
+		return false
+	}
+	ps.probing = false
+	if confirmed {
+		p.remove(key)
+	}
+	return confirmed
+}
+
+func (p *pauses) remove(key pauseKey) {
+	delete(p.paused, key)
 	p.count.Store(int64(len(p.paused)))
-	return was
 }
 
 // open reports whether rows of the topic may go to the broker, were it only one as a probe.
@@ -94,7 +124,9 @@ func (p *pauses) mark(broker, topic string, probing bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, ps := range p.of(broker, topic) {
-		ps.probing = probing
+		if probing || !ps.toCommit() {
+			ps.probing = probing
+		}
 	}
 }
 

@@ -111,7 +111,8 @@ func (d *docket) barrier(ctx context.Context, address string, queues map[TopicQu
 }
 
 func (d *docket) sendBarrier(ctx context.Context, address string, q TopicQueue) (StoredHalf, int64, error) {
-	half, err := d.s.barrierHalf(q)
+	now, _ := d.s.clocks.now(d.broker)
+	half, err := d.s.barrierHalf(q, now)
 	if err != nil {
 		return StoredHalf{}, 0, err
 	}

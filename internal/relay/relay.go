@@ -22,6 +22,7 @@ type Relay struct {
 	topics   map[string]Topic // as bound
 	log      *slog.Logger
 	metrics  *Metrics
+	clocks   *clocks
 	traces   traces
 	progress func()
 
@@ -29,7 +30,7 @@ type Relay struct {
 	carried   []Closing
 
 	current atomic.Pointer[State]
-	renewed atomic.Int64 // unix nanoseconds of the last renewal of the lease
+	renewed atomic.Pointer[time.Time] // the last renewal of the lease
 }
 
 // State is what a relay's session looks like from outside.
@@ -55,7 +56,7 @@ func New(cfg Config, o Options) (*Relay, error) {
 	}
 	return &Relay{
 		cfg: cfg, store: o.Store, broker: o.Broker, log: o.Log, metrics: o.Metrics, progress: o.Progress,
-		traces: traces{o.Tracer}, topics: make(map[string]Topic),
+		traces: traces{o.Tracer}, topics: make(map[string]Topic), clocks: newClocks(cfg, o.Broker, o.Log, o.Metrics),
 	}, nil
 }
 
@@ -93,8 +94,12 @@ func (r *Relay) State() *State { return r.current.Load() }
 
 // LeaseAge returns the time since the lease was last renewed, 0 while there is no session.
 func (r *Relay) LeaseAge() time.Duration {
-	if r.current.Load() == nil {
+	renewed := r.renewed.Load()
+	if r.current.Load() == nil || renewed == nil {
 		return 0
 	}
-	return time.Duration(time.Now().UnixNano() - r.renewed.Load())
+	return time.Since(*renewed)
 }
+
+// BrokerTime returns the time by the brokers' clocks, as far as they are known; where they differ, the earliest.
+func (r *Relay) BrokerTime() time.Time { return r.clocks.earliest() }

@@ -86,6 +86,7 @@ func testSession(t *testing.T, broker Broker, store Store) *session {
 	metrics, err := NewMetrics(noop.Meter{})
 	require.NoError(t, err)
 	r := &Relay{cfg: cfg, broker: broker, store: store, metrics: metrics, log: slog.New(slog.DiscardHandler)}
+	r.clocks = newClocks(cfg, broker, r.log, metrics)
 	s := r.newSession(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -105,7 +106,7 @@ func TestDoubtsDoNotHoldEachOtherUp(t *testing.T) {
 	of := func(id byte, topic, key string, from int64) *doubt {
 		return &doubt{
 			attempt: AttemptID{id}, broker: "b", queue: TopicQueue{Topic: topic}, half: StoredHalf{Topic: topic, UniqKey: key},
-			readFrom: from, born: old, window: time.Second, row: int64(id),
+			readFrom: from, over: old, row: int64(id),
 		}
 	}
 	gone, found := of(1, "gone", "A", 9), of(2, "fine", "B", 9)

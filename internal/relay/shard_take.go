@@ -53,7 +53,12 @@ func (s *session) takeShards(work context.Context, free uint64) error {
 }
 
 // inherited makes doubts of the open entries of an attempt that somebody left behind.
+//
+// Its window began before it was decided, so the broker is not asked before a whole window has passed since then: by the
+// database's clock, which the relays have in common. The born time is by the broker's clock, and that may have been set.
 func inherited(a *OpenAttempt) []*doubt {
+	now := time.Now()
+	over := now.Add(min(a.Window, max(0, a.Window-a.Age)))
 	doubts := make([]*doubt, len(a.Entries))
 	for i, e := range a.Entries {
 		t := a.Targets[e.Target]
@@ -63,7 +68,7 @@ func inherited(a *OpenAttempt) []*doubt {
 		}
 		doubts[i] = &doubt{
 			attempt: a.ID, position: a.Positions[i], row: e.Row, key: key, shard: e.Shard,
-			broker: a.Broker, born: a.Born, window: a.Window, since: time.Now(),
+			broker: a.Broker, over: over, since: now,
 			queue: TopicQueue{Topic: t.Topic, Queue: t.Queue}, readFrom: t.ReadFrom,
 			half: StoredHalf{Topic: t.Topic, UniqKey: a.ID.UniqKey(e.Index), HalfOffset: e.HalfOffset, LogOffset: e.LogOffset},
 		}

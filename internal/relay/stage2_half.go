@@ -22,16 +22,19 @@ func (b *batch) sendHalves() bool {
 	for i, it := range b.items {
 		halves[i] = it.half
 	}
+	sent := time.Now()
 	answers := b.s.broker.Halves(b.ctx(), b.address, halves)
+	done, half := time.Now(), b.smallest(answers)
 	b.s.cfg.at(PointHalf)
-	b.s.metrics.HalfDuration(b.ctx(), time.Since(started))
+	b.s.metrics.HalfDuration(b.ctx(), done.Sub(started))
 	b.sort(answers)
-	return len(b.items) > 0
+	return len(b.items) > 0 && b.timely(half, sent, done)
 }
 
 // build makes the halves, and the attempt that will hold them. Rows that break a rule go to the dead letters.
 func (b *batch) build() bool {
-	b.born = b.s.cfg.now().Truncate(time.Millisecond)
+	born, reading := b.s.clocks.now(b.broker)
+	b.born, b.built, b.reading = born.Truncate(time.Millisecond), time.Now(), reading
 	id, err := NewAttemptID(b.born)
 	if err != nil {
 		b.s.end(err)

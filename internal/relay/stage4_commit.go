@@ -62,7 +62,7 @@ func (b *batch) send(ready []*item) (struck int) {
 	reason := Reason("")
 	if b.s.work.Err() != nil {
 		reason = ReasonSessionOver
-	} else if time.Since(b.born) >= b.attempt.Window {
+	} else if time.Since(b.built) >= b.attempt.Window {
 		reason = ReasonWindowOver
 	}
 	if reason != "" {

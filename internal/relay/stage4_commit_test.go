@@ -249,7 +249,7 @@ func TestCommitsInAnyOrderOfAnswers(t *testing.T) {
 			it.stored.LogOffset = row.ID
 			b.intake.take(it)
 		}
-		made.born, made.attempt, made.events = time.Now(), &Attempt{Window: time.Minute}, make(chan event, 2*len(keys))
+		made.built, made.attempt, made.events = time.Now(), &Attempt{Window: time.Minute}, make(chan event, 2*len(keys))
 		done := committing(made)
 		sent := make(map[int64]bool)
 		var waiting []sentCommit

@@ -9,7 +9,8 @@ import (
 // Stage 5: settle. A row is deleted when, and because, the broker has confirmed its message: from then on the ledger is what
 // is known of it. What was certainly not applied is struck, and the row is pending again; what is in doubt stays open.
 
-func (b *batch) settle() {
+// settle reports whether the broker has confirmed any.
+func (b *batch) settle() (confirmed bool) {
 	closing := Closing{Attempt: b.attempt.ID}
 	var settled, struck, doubts []*item
 	for _, it := range b.items {
@@ -33,29 +34,31 @@ func (b *batch) settle() {
 	}
 	b.troubles(struck, doubts)
 	if len(settled)+len(struck) == 0 {
-		return
+		return false
 	}
 	started := time.Now()
 	if err := b.s.ledger.close(b.ctx(), closing); err != nil {
 		b.s.carry(closing)
 		b.s.end(fmt.Errorf("settle an attempt of %d messages: %w", len(b.items), err))
-		return
+		return false
 	}
 	b.s.metrics.Settle(b.ctx(), len(settled), time.Since(started))
 	b.s.sent(settled)
 	b.s.intake.gone(settled...)
 	b.forget(struck)
 	b.s.cfg.at(PointSettle)
+	return len(settled) > 0
 }
 
 // troubles pauses the broker where its answers to commits ask for it.
 func (b *batch) troubles(struck, doubts []*item) {
 	for _, it := range struck {
-		early := it.reason == ReasonWindowOver && time.Since(b.born) < b.attempt.Window
+		early := it.reason == ReasonWindowOver && time.Since(b.built) < b.attempt.Window
 		switch {
+		case early && !b.s.clocks.refused(b.broker, b.reading):
+			return // the next batch is born by a new reading of the broker's clock
 		case early:
-			b.s.trouble(b.broker, "", ReasonWindowOver, slog.String("hint",
-				"the broker calls a commit late that was sent in time: its clock is ahead of this machine's"))
+			b.s.trouble(b.broker, "", ReasonWindowOver, slog.String("hint", b.s.clocks.describe(b.broker)))
 			return
 		case it.reason == ReasonBusy || it.reason == ReasonUnreachable:
 			b.s.trouble(b.broker, "", it.reason, slog.String("stage", "commit"))
@@ -70,7 +73,7 @@ func (b *batch) troubles(struck, doubts []*item) {
 func (b *batch) doubt(it *item) *doubt {
 	return &doubt{
 		attempt: b.attempt.ID, position: it.position, row: it.row.ID, key: it.row.Key(), shard: it.row.Shard,
-		broker: b.broker, born: b.born, window: b.attempt.Window, since: time.Now(),
+		broker: b.broker, over: b.built.Add(b.attempt.Window), since: time.Now(),
 		queue:    TopicQueue{Topic: it.row.Topic, Queue: it.queue.ID},
 		readFrom: b.attempt.Targets[it.target].ReadFrom, half: it.stored,
 	}

@@ -86,10 +86,10 @@ func TestSettleHandsDoubtsToTheResolver(t *testing.T) {
 	assert.Equal(t, []Closing{{Attempt: made.attempt.ID, Settled: []int{0}, Struck: []int{2}}}, b.db.closings(), "2 stays open")
 	open := b.doubts("b")
 	require.Len(t, open, 1)
-	open[0].since, open[0].looked = made.born, false
+	open[0].since, open[0].looked = made.built, false
 	assert.Equal(t, doubt{
-		attempt: made.attempt.ID, position: 1, row: 2, key: Key{"t", "k"}, broker: "b", born: made.born, window: b.cfg.Window,
-		since: made.born, queue: TopicQueue{"t", 0}, readFrom: 42, half: made.items[1].stored,
+		attempt: made.attempt.ID, position: 1, row: 2, key: Key{"t", "k"}, broker: "b", over: made.built.Add(b.cfg.Window),
+		since: made.built, queue: TopicQueue{"t", 0}, readFrom: 42, half: made.items[1].stored,
 	}, open[0])
 	assert.Equal(t, []int64{3}, b.mq.forgot(), "a half in doubt is not rolled back before the reading")
 	assert.Equal(t, []int64{3}, b.again(2, 3))
@@ -135,7 +135,7 @@ func TestCommitAnswersThatPauseABroker(t *testing.T) {
 	tests := map[string]struct {
 		answer Answer
 		reason Reason
-		slow   time.Duration // how long ago the halves were born
+		slow   time.Duration // how long ago the halves were built
 	}{
 		"busy":        {Answer{Code: codeBusy}, ReasonBusy, 0},
 		"unreachable": {Answer{Err: errors.New("refused")}, ReasonUnreachable, 0},
@@ -150,7 +150,8 @@ func TestCommitAnswersThatPauseABroker(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
 			made := b.made(t, plain(1))
-			made.born = made.born.Add(-tt.slow)
+			made.built = made.built.Add(-tt.slow)
+			b.clocks.note("b", "b:10911", time.Time{}, time.Now(), 0, errPostgres) // the clock cannot be read
 			answer(made, tt.answer)
 			b.unresolved()
 			made.settle()

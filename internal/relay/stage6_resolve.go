@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -20,8 +22,7 @@ type doubt struct {
 	key      Key
 	shard    int16
 	broker   string
-	born     time.Time
-	window   time.Duration
+	over     time.Time // when its window should be over: the broker is not asked before
 	since    time.Time
 	queue    TopicQueue
 	readFrom int64
@@ -96,7 +97,7 @@ func (d *docket) fence(ctx context.Context, address string, open []*doubt) error
 	var asked []*doubt
 	var halves []StoredHalf
 	for _, o := range open {
-		if (o.fenced.IsZero() || o.fencedBy != address) && time.Since(o.born) >= o.window {
+		if (o.fenced.IsZero() || o.fencedBy != address) && time.Since(o.over) >= 0 {
 			asked, halves = append(asked, o), append(halves, o.half)
 		}
 	}
@@ -118,7 +119,7 @@ func (d *docket) fence(ctx context.Context, address string, open []*doubt) error
 	if err != nil {
 		return err
 	}
-	if unfenced != nil && time.Since(oldest(asked).born) > oldest(asked).window+time.Minute {
+	if unfenced != nil && time.Since(oldest(asked).over) > time.Minute {
 		return fmt.Errorf("a minute after its window the broker still does not refuse: %s; it may be older than 5.1.4, "+
 			"behind a proxy, or its clock far behind", unfenced.describe())
 	}
@@ -143,6 +144,7 @@ func (d *docket) prove(ctx context.Context, address string, ripe []*doubt) error
 		errs = append(errs, d.proveQueue(ctx, address, queue, doubts, found, absent))
 	}
 	d.s.cfg.at(PointResolveClose)
+	errs = append(errs, d.confirm(ctx, address, absent))
 	_, err := d.conclude(ctx, ripe, found, absent)
 	return errors.Join(append(errs, err)...)
 }
@@ -173,6 +175,35 @@ func (d *docket) proveQueue(
 		return fmt.Errorf("what is in doubt on %s/%d cannot be proven absent: %s", queue.Topic, queue.Queue, why)
 	}
 	return nil
+}
+
+// confirm asks once more, just before absence is believed. A broker that refused and does so no more has set its clock back:
+// it would accept a commit that is still on its way, so the doubts wait for the end of their windows again.
+func (d *docket) confirm(ctx context.Context, address string, absent map[*doubt]bool) error {
+	asked := slices.Collect(maps.Keys(absent))
+	if len(asked) == 0 {
+		return nil
+	}
+	halves := make([]StoredHalf, len(asked))
+	for i, o := range asked {
+		halves[i] = o.half
+	}
+	var err error
+	for i, a := range d.s.broker.Rollback(ctx, address, halves) {
+		switch {
+		case Fenced(a):
+			continue
+		case a.Err != nil:
+			err = fmt.Errorf("probe the window again: %w", a.Err)
+		case a.Code == codeOK:
+			asked[i].fenced = time.Time{}
+			err = errors.New("the broker no longer refuses what it has refused before: its clock was set back")
+		default:
+			err = fmt.Errorf("probe the window again: %s", a.describe())
+		}
+		delete(absent, asked[i])
+	}
+	return err
 }
 
 // conclude settles what was found, strikes what is proven absent, and returns what is still open.

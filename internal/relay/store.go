@@ -55,7 +55,8 @@ type Takeover interface {
 // An OpenAttempt is an attempt of the ledger with the entries that are still open.
 type OpenAttempt struct {
 	Attempt
-	Positions []int // Positions[i] is the number of Entries[i] in the ledger row
+	Positions []int         // Positions[i] is the number of Entries[i] in the ledger row
+	Age       time.Duration // since it was decided, by the database's clock
 }
 
 // A BlockedKey is a key and the row that blocks it.

@@ -8,6 +8,7 @@ const (
 	reqBrokerRuntime  = 28
 	reqGetMaxOffset   = 30
 	reqGetMinOffset   = 31
+	reqViewMessage    = 33
 	reqEndTransaction = 37
 	reqRoute          = 105
 	reqClusterInfo    = 106

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"time"
 )
 
 // A storedMessage is what is needed of a message that a broker returns: not its body, which stays where it is, compressed or
@@ -12,6 +13,7 @@ type storedMessage struct {
 	topic       []byte
 	queueID     int
 	queueOffset int64
+	stored      time.Time
 	properties  []byte
 }
 
@@ -48,7 +50,12 @@ func nextStored(body []byte) (m storedMessage, rest []byte, err error) {
 	m.queueID = int(int32(binary.BigEndian.Uint32(msg[storedQueueAt:])))
 	m.queueOffset = int64(binary.BigEndian.Uint64(msg[storedOffsetAt:]))
 	sysFlag := binary.BigEndian.Uint32(msg[storedSysFlagAt:])
-	at := storedHostAt + hostSize(sysFlag, bornHostV6) + 8 + hostSize(sysFlag, storeHostV6) + 4 + 8
+	at := storedHostAt + hostSize(sysFlag, bornHostV6)
+	if at+8 > len(msg) {
+		return m, nil, errStored
+	}
+	m.stored = time.UnixMilli(int64(binary.BigEndian.Uint64(msg[at:])))
+	at += 8 + hostSize(sysFlag, storeHostV6) + 4 + 8
 	lengths := []int{4, 1, 2} // of body, topic, properties
 	if binary.BigEndian.Uint32(msg[storedMagicAt:]) == magicV2 {
 		lengths[1] = 2

@@ -74,11 +74,11 @@ func request[T any](
 	ctx context.Context, c *brokerClient, address string, timeout time.Duration, process func(b *memBroker) (T, bool),
 ) (answer T, sent bool, err error) {
 	var nothing T
-	w := c.life.w
+	w, b := c.life.w, c.at(address)
+	line := b.line()
 	if !c.life.hold() {
 		return nothing, false, errKilled
 	}
-	b := c.at(address)
 	if w.chance.fault(0.005) || b.down() && w.chance.hit(0.5) {
 		time.Sleep(w.chance.between(0, 50*time.Millisecond))
 		return nothing, false, errUnreachable
@@ -87,7 +87,7 @@ func request[T any](
 	if w.chance.fault(0.005) {
 		lost = time.After(w.chance.between(0, 20*time.Millisecond))
 	}
-	answers := transmit(w, b, process)
+	answers := transmit(w, b, line, process)
 	expired := time.NewTimer(timeout)
 	defer expired.Stop()
 	select {
@@ -106,13 +106,16 @@ func request[T any](
 }
 
 // transmit takes a request to the broker and, if nothing comes between, the answer back.
-func transmit[T any](w *world, b *memBroker, process func(b *memBroker) (T, bool)) <-chan T {
+func transmit[T any](w *world, b *memBroker, line int, process func(b *memBroker) (T, bool)) <-chan T {
 	there, back := w.chance.travel(), w.chance.travel()
 	lostThere, lostBack := w.chance.fault(0.005), w.chance.fault(0.01)
+	if b.rules.clockSetBack && w.chance.fault(0.3) {
+		there = w.chance.between(longestTravel/2, longestTravel)
+	}
 	answers := make(chan T, 1)
 	w.fly(func() {
 		time.Sleep(there)
-		if lostThere || b.down() {
+		if lostThere || b.down() || b.line() != line {
 			return
 		}
 		answer, answered := process(b)
@@ -192,6 +195,11 @@ func (c *brokerClient) end(ctx context.Context, address string, half relay.Store
 		w.trace.add("%s: commit of %s answered after %s: %d %s, sent %v, %v", c.life.name, half.UniqKey, a.Took, a.Code, a.Remark, sent, err)
 	}
 	return a
+}
+
+func (c *brokerClient) StoredAt(ctx context.Context, address string, half relay.StoredHalf) (time.Time, error) {
+	at, _, err := request(ctx, c, address, answerTimeout, func(b *memBroker) (time.Time, bool) { return b.storedAt(half) })
+	return at, err
 }
 
 // MaxOffsets, Lookup, ReadBack and Dispatched fail as a whole.

@@ -15,10 +15,11 @@ type memBroker struct {
 	address string
 	w       *world
 	rules   brokerRules
-	skew    time.Duration // of its clock
 
 	mu         sync.Mutex
-	halves     []storedHalf // by offset in the half topic
+	skew       time.Duration // of its clock
+	cut        int           // how often all connections were
+	halves     []storedHalf  // by offset in the half topic
 	queues     map[relay.TopicQueue][]storedMessage
 	position   int64     // of the commit log
 	dispatched time.Time // when the dispatcher will have passed the last entry of the log
@@ -34,12 +35,14 @@ type brokerRules struct {
 	endsAhead      bool // MaxOffsets answers an offset behind the end
 	appliesRefused bool // code 2 is answered to a commit that is applied
 	losesCommitted bool // 0 is answered to a commit that is not applied
+	clockSetBack   bool // its clock is set back while commits are on their way to it
 }
 
 type storedHalf struct {
 	relay.Half
 	row       int64 // 0 = a barrier
 	logOffset int64
+	stored    time.Time // by the broker's clock
 	passed    time.Time // when the dispatcher passes it
 	gone      bool      // it leaves the log when its window is over
 }
@@ -111,7 +114,7 @@ func (b *memBroker) half(h relay.Half) relay.HalfAnswer {
 	if code != 0 && code != 10 && code != 11 && code != 12 {
 		return a
 	}
-	s := storedHalf{Half: h, row: row, logOffset: b.position, passed: b.dispatchLater(), gone: b.w.chance.fault(0.01)}
+	s := storedHalf{Half: h, row: row, logOffset: b.position, stored: b.now(), passed: b.dispatchLater(), gone: b.w.chance.fault(0.01)}
 	a.Stored, a.HalfOffset, a.LogOffset = true, int64(len(b.halves)), s.logOffset
 	b.halves = append(b.halves, s)
 	return a
@@ -195,7 +198,7 @@ func (b *memBroker) accept(sh relay.StoredHalf, commit bool) (storedHalf, relay.
 	if h.UniqKey != sh.UniqKey || h.logOffset != sh.LogOffset {
 		return storedHalf{}, relay.Answer{Code: 1, Remark: "The commit log offset wrong"}
 	}
-	age := time.Now().Add(b.skew).Sub(h.Born)
+	age := b.now().Sub(h.Born)
 	over := age > max(h.Window, transactionTimeOut)
 	if commit && b.rules.noFence {
 		over = false
@@ -267,6 +270,16 @@ func (b *memBroker) read(q relay.TopicQueue, from int64) (keys []string, proof r
 		}
 	}
 	return keys, relay.ReadProof{Complete: true, Messages: len(keys)}
+}
+
+// storedAt reads a half back from the log.
+func (b *memBroker) storedAt(sh relay.StoredHalf) (at time.Time, found bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if sh.HalfOffset < 0 || sh.HalfOffset >= int64(len(b.halves)) || b.halves[sh.HalfOffset].UniqKey != sh.UniqKey {
+		return time.Time{}, false
+	}
+	return b.halves[sh.HalfOffset].stored, true
 }
 
 // isDispatched reports whether the dispatcher has passed a half.

@@ -92,7 +92,7 @@ func (s *memStore) decide(session uuid.UUID, a *relay.Attempt) relay.Decision {
 			return relay.DecisionRowGone
 		}
 	}
-	s.attempts[a.ID] = &memAttempt{Attempt: *a, session: session, states: make([]entryState, len(a.Entries))}
+	s.attempts[a.ID] = &memAttempt{Attempt: *a, decided: time.Now(), session: session, states: make([]entryState, len(a.Entries))}
 	for _, e := range a.Entries {
 		s.trace.add("decided by %s: %s as %s", session, rowWord(e.Row), a.ID.UniqKey(e.Index))
 		s.audit.decided(e.Row, a.ID.UniqKey(e.Index))

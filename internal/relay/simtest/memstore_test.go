@@ -57,6 +57,7 @@ type memLease struct {
 // memAttempt is a row of outbox_attempt.
 type memAttempt struct {
 	relay.Attempt
+	decided time.Time
 	session uuid.UUID
 	states  []entryState
 }

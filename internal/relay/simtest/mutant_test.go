@@ -22,6 +22,7 @@ func TestBrokenRulesAreNoticed(t *testing.T) {
 		"the end of a queue is answered too far":               {broker: brokerRules{endsAhead: true}},
 		"a commit that was refused is applied":                 {broker: brokerRules{appliesRefused: true}},
 		"a commit that was answered 0 is lost":                 {broker: brokerRules{losesCommitted: true}},
+		"a clock is set back while commits are on their way":   {broker: brokerRules{clockSetBack: true}},
 		"a decision does not look at the lease":                {store: storeRules{decideWithoutLease: true}},
 		"a decision does not look whether the rows exist":      {store: storeRules{decideWithoutRows: true}},
 		"two sessions own a shard":                             {store: storeRules{shardsTwice: true}},

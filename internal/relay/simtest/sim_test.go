@@ -72,6 +72,8 @@ func (a *totals) check(t *testing.T) {
 		"not decided, the lease of %s is gone: attempt %s", "not decided, %s is gone: attempt %s",
 		"an operator requeues %s", "an operator withdraws %s",
 		"%s logs: resolved%s", "%s logs: in doubt, and cannot be resolved yet%s", "%s logs: settled what the last session knew%s",
+		"%s logs: the broker's clock differs from this machine's by more than the window: halves are born by the broker's%s",
+		"%s logs: the born time of a batch is wrong by the broker's clock: the batch is built again%s",
 	} {
 		assert.Positive(t, a.events[event], "it never happened in any run: "+event)
 	}

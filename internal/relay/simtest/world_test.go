@@ -23,6 +23,7 @@ type world struct {
 	audit   *audit
 	store   *memStore
 	brokers []*memBroker
+	set     bool           // clocks are, by minutes
 	flying  sync.WaitGroup // requests that are under way, whoever waits for them
 }
 
@@ -34,7 +35,7 @@ type mutant struct {
 
 // How long, in virtual time, a run may take after the faults have stopped, and a relay to stop.
 const (
-	settlePatience = 4 * time.Minute
+	settlePatience = 12 * time.Minute // a window ends by the broker's clock, which may have been set back
 	stopPatience   = time.Minute
 )
 
@@ -46,6 +47,7 @@ func newWorld(t testing.TB, seed uint64, m mutant) *world {
 	for i := range 1 + w.chance.below(2) {
 		w.brokers = append(w.brokers, newMemBroker(w, fmt.Sprintf("broker-%d", i), m.broker))
 	}
+	w.set = w.chance.hit(0.3) || m.broker.clockSetBack
 	return w
 }
 
@@ -63,6 +65,7 @@ func (w *world) run() string {
 	doing.Go(func() { application.operate(until) })
 	for _, b := range w.brokers {
 		doing.Go(func() { w.outages(b, until) })
+		doing.Go(func() { b.runClock(until) })
 	}
 	slots := w.slots()
 	for _, s := range slots {
@@ -136,7 +139,7 @@ func (w *world) start(name, instance string, cfg relay.Config) *life {
 	l.stop = stop
 	metrics, err := relay.NewMetrics(noop.Meter{})
 	require.NoError(w.t, err)
-	cfg.Instance, cfg.At = instance, l.at
+	cfg.Instance, cfg.At, cfg.Clock = instance, l.at, l.newClock()
 	r, err := relay.New(cfg, relay.Options{
 		Store: &storeClient{db: w.store, life: l}, Broker: &brokerClient{brokers: w.brokers, life: l},
 		Log: newTraceLog(l), Metrics: metrics, Progress: func() {},
