@@ -29,8 +29,13 @@ func Mutants() []Mutant {
 		},
 		{
 			Rule: "2", What: "absence is believed though the broker does not refuse yet",
-			File: "internal/relay/stage6_resolve.go", Old: "case Fenced(a):", New: "case a.Err == nil:",
+			File: "internal/relay/stage6_resolve.go", Old: "		case Fenced(a):\n			asked[i].fenced,", New: "		case a.Err == nil:\n			asked[i].fenced,",
 			Package: simulation, Tests: "TestLives",
+		},
+		{
+			Rule: "2", What: "absence is believed though the broker may have set its clock back since it refused",
+			File: "internal/relay/stage6_resolve.go", Old: "	errs = append(errs, d.confirm(ctx, address, absent))\n", New: "",
+			Package: "./internal/relay",
 		},
 		{
 			Rule: "3", What: "a doubt is decided without reading the queue",
