@@ -23,7 +23,7 @@ func BenchmarkDrain(b *testing.B) {
 	var after int64
 	var closings []relay.Closing
 	for range b.N {
-		rows, err := o.ReadFresh(b.Context(), relay.FreshQuery{
+		rows, _, err := o.ReadFresh(b.Context(), relay.FreshQuery{
 			After: after, Shards: all, Topics: []string{"orders"}, Limit: size, Bytes: 1 << 30,
 		})
 		require.NoError(b, err)
@@ -42,7 +42,7 @@ func BenchmarkReadBehindInFlight(b *testing.B) {
 	ids := o.insert(11_000)
 	o.exec(`VACUUM ANALYZE outbox`)
 	for b.Loop() {
-		rows, err := o.ReadFresh(b.Context(), relay.FreshQuery{
+		rows, _, err := o.ReadFresh(b.Context(), relay.FreshQuery{
 			Shards: all, Topics: []string{"orders"}, Exclude: ids[:10_000], Limit: 500, Bytes: 1 << 30,
 		})
 		require.NoError(b, err)

@@ -15,7 +15,7 @@ import (
 
 func (o *outbox) fresh(q relay.FreshQuery) []int64 {
 	o.t.Helper()
-	rows, err := o.ReadFresh(o.t.Context(), withDefaults(q))
+	rows, _, err := o.ReadFresh(o.t.Context(), withDefaults(q))
 	require.NoError(o.t, err)
 	return idsOf(rows)
 }
@@ -65,7 +65,7 @@ func TestReadFreshReturnsTheWholeRow(t *testing.T) {
 		VALUES ('orders', 'paid', 'k1 k2', 'customer 7', 'order-9', '{"a": 1, "ü": "ö"}', '\x00ff', $1, $2, 3)`, deliver, created)
 	require.NoError(t, err)
 
-	rows, err := o.ReadFresh(t.Context(), withDefaults(relay.FreshQuery{}))
+	rows, _, err := o.ReadFresh(t.Context(), withDefaults(relay.FreshQuery{}))
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
 	plain, full := rows[0], rows[1]
@@ -213,7 +213,7 @@ func TestReadAgainstModel(t *testing.T) {
 			}
 			return want
 		}
-		fresh, err := o.ReadFresh(t.Context(), relay.FreshQuery{
+		fresh, _, err := o.ReadFresh(t.Context(), relay.FreshQuery{
 			After: after, Shards: shards, Topics: wanted, Exclude: excluded, Limit: limit, Bytes: bytes,
 		})
 		require.NoError(t, err)

@@ -19,6 +19,7 @@ const (
 type reader struct {
 	s         *session
 	watermark watermark
+	missed    int // reads thrown away, one after the other, because a guarded writer ended
 	lastDue   time.Time
 	lastDraw  time.Time
 	lastSweep time.Time
@@ -73,22 +74,30 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 		return 1, false, nil // look again soon
 	}
 	limit := min(room, s.cfg.BatchRows)
-	if err := r.draw(); err != nil {
-		return 0, false, err
+	if time.Since(r.lastDraw) >= drawEvery {
+		if _, err := r.draw(); err != nil {
+			return 0, false, err
+		}
 	}
+	decided := r.watermark.upTo // by a sample from before the read
 	r.sweep()
 	started := time.Now()
 	shards, after, exclude := s.intake.begin(s.topics, routes.reach)
 	if shards == 0 {
 		return 0, false, nil
 	}
-	rows, err := s.store.ReadFresh(s.work, FreshQuery{
+	rows, complete, err := s.store.ReadFresh(s.work, FreshQuery{
 		After: after, Shards: shards, Topics: routes.names(), Exclude: exclude, Limit: limit, Bytes: s.cfg.BatchBytes,
+		Guard: r.watermark.guard(after),
 	})
 	if err != nil {
 		return 0, false, err
 	}
 	s.metrics.Read(s.work, len(rows), time.Since(started))
+	if !complete {
+		return 0, true, r.missing()
+	}
+	r.missed = 0
 	batches := make(map[string]*batch, 1)
 	for i := range rows {
 		if s.intake.admit(&rows[i]) {
@@ -96,7 +105,7 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 		}
 	}
 	seen, more := r.extent(rows, limit)
-	s.intake.advance(r.watermark.upTo, seen)
+	s.intake.advance(decided, seen)
 	if err := r.readDue(batches, routes, shards, limit); err != nil {
 		return 0, false, err
 	}
@@ -179,23 +188,34 @@ func (r *reader) start(ctx context.Context, batches map[string]*batch) {
 	}
 }
 
-// draw samples how far the outbox is decided.
-func (r *reader) draw() error {
-	if time.Since(r.lastDraw) < drawEvery {
-		return nil
+// missing has the next read start where the rows of a guarded writer can be that has ended. What the last one returned is not
+// taken in: a row of it may be behind one of the same key that it did not see. Where that happens again and again, because many
+// such writers end, the next read starts where nothing has to be guarded.
+func (r *reader) missing() error {
+	ended, err := r.draw()
+	if r.missed++; r.missed > 1 || !ended { // not ended: its lock outlives it by a moment
+		r.s.intake.rewind(r.watermark.floor)
 	}
+	return err
+}
+
+// draw samples how far the outbox is decided. If a guarded writer has ended, the next read starts where its rows can be.
+func (r *reader) draw() (ended bool, err error) {
 	r.lastDraw = time.Now()
 	sample, err := r.s.store.Decided(r.s.work)
 	if err != nil {
-		return fmt.Errorf("sample the writers of the outbox: %w", err)
+		return false, fmt.Errorf("sample the writers of the outbox: %w", err)
 	}
-	r.watermark.observe(sample)
-	return nil
+	back, ended := r.watermark.observe(sample, r.lastDraw)
+	if ended {
+		r.s.intake.rewind(back)
+	}
+	return ended, nil
 }
 
 func (r *reader) sweep() {
 	if time.Since(r.lastSweep) >= sweepEvery {
 		r.lastSweep = time.Now()
-		r.s.intake.rewind()
+		r.s.intake.rewind(0)
 	}
 }

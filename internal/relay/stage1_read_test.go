@@ -332,3 +332,41 @@ func TestRowsOfAnUnknownTopicAreStrandedNotLost(t *testing.T) {
 	assert.Zero(t, taken)
 	assert.Equal(t, []pauseKey{{"", "unbound"}}, b.intake.strandedAt())
 }
+
+// A read that may have missed rows of a writer that the watermark had passed takes nothing in: a row may be behind one of
+// its key that is missing. The next one starts where the missing rows can be.
+func TestReadThatMissedAWriterTakesNothingIn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, r := idle(t)
+		writers := []Writer{{Name: "long", XID: 7}}
+		b.db.decided = func() (Decided, error) { return Decided{Allocated: 50, Writers: writers}, nil }
+		var asked []FreshQuery
+		b.db.fresh = func(q FreshQuery) ([]Row, error) {
+			asked = append(asked, q)
+			if len(q.Guard) > 0 && writers == nil {
+				return []Row{*ordered(60, "k")}, nil
+			}
+			return nil, nil
+		}
+		b.db.missed = func(q FreshQuery) bool { return len(q.Guard) > 0 && writers == nil }
+		for range 2 {
+			_, _, err := r.read(t.Context())
+			require.NoError(t, err)
+			time.Sleep(guardAfter)
+		}
+		_, _, err := r.read(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []int64{7}, asked[2].Guard)
+		require.EqualValues(t, 50, asked[2].After)
+		writers = nil
+		taken, more, err := r.read(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, taken)
+		require.True(t, more)
+		_, _, err = r.read(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, asked[4].After)
+		require.Empty(t, asked[4].Guard)
+	})
+}

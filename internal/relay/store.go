@@ -56,8 +56,9 @@ type BlockedKey struct {
 
 // Reader reads pending rows. Reading takes no lock and writes nothing.
 type Reader interface {
-	// ReadFresh returns rows that were never put off, in id order.
-	ReadFresh(ctx context.Context, q FreshQuery) ([]Row, error)
+	// ReadFresh returns rows that were never put off, in id order. If there are any, complete says whether every transaction of
+	// q.Guard was running in the snapshot that they were read in.
+	ReadFresh(ctx context.Context, q FreshQuery) (rows []Row, complete bool, err error)
 	// ReadDue returns rows whose available_at has passed, oldest first.
 	ReadDue(ctx context.Context, q DueQuery) ([]Row, error)
 	// Decided samples how far the outbox is decided: see Decided.
@@ -72,6 +73,7 @@ type FreshQuery struct {
 	Exclude []int64 // ids not to return
 	Limit   int     // rows
 	Bytes   int64   // payload bytes; one row is returned even if it is larger
+	Guard   []int64 // XIDs of writers
 }
 
 // DueQuery says which due rows to read.
@@ -87,7 +89,14 @@ type DueQuery struct {
 // of Writers is running any more, every id up to Allocated is committed or will never exist.
 type Decided struct {
 	Allocated int64
-	Writers   []string // virtual transaction ids holding RowExclusiveLock on outbox
+	Writers   []Writer
+}
+
+// A Writer is a transaction that may have inserted rows that nobody sees yet.
+type Writer struct {
+	Name     string // no other transaction has it, but PREPARE TRANSACTION changes it
+	XID      int64  // 0 = it has none yet, so it has written no row
+	Prepared bool
 }
 
 // Ledger writes decisions and their outcome.

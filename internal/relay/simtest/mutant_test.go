@@ -15,21 +15,22 @@ const mutantSeeds = 500
 func TestBrokenRulesAreNoticed(t *testing.T) {
 	t.Parallel()
 	for name, m := range map[string]mutant{
-		"the broker accepts commits after the window":          {broker: brokerRules{noFence: true}},
-		"a commit is written long after it was accepted":       {broker: brokerRules{stallsLong: true}},
-		"reading back misses messages":                         {broker: brokerRules{readsShort: true}},
-		"the dispatcher's position is made up":                 {broker: brokerRules{saysDispatched: true}},
-		"the end of a queue is answered too far":               {broker: brokerRules{endsAhead: true}},
-		"a commit that was refused is applied":                 {broker: brokerRules{appliesRefused: true}},
-		"a commit that was answered 0 is lost":                 {broker: brokerRules{losesCommitted: true}},
-		"a decision does not look at the lease":                {store: storeRules{decideWithoutLease: true}},
-		"a decision does not look whether the rows exist":      {store: storeRules{decideWithoutRows: true}},
-		"two sessions own a shard":                             {store: storeRules{shardsTwice: true}},
-		"open attempts are not loaded with their shards":       {store: storeRules{noOpenAttempts: true}},
-		"keys that must wait are not loaded with their shards": {store: storeRules{noBlockedKeys: true}},
-		"rows are put off and die without a lease":             {store: storeRules{buryWithoutLease: true}},
-		"transactions that are still writing are not seen":     {store: storeRules{noWriters: true}},
-		"a struck entry is settled":                            {store: storeRules{strikesSettle: true}},
+		"the broker accepts commits after the window":           {broker: brokerRules{noFence: true}},
+		"a commit is written long after it was accepted":        {broker: brokerRules{stallsLong: true}},
+		"reading back misses messages":                          {broker: brokerRules{readsShort: true}},
+		"the dispatcher's position is made up":                  {broker: brokerRules{saysDispatched: true}},
+		"the end of a queue is answered too far":                {broker: brokerRules{endsAhead: true}},
+		"a commit that was refused is applied":                  {broker: brokerRules{appliesRefused: true}},
+		"a commit that was answered 0 is lost":                  {broker: brokerRules{losesCommitted: true}},
+		"a decision does not look at the lease":                 {store: storeRules{decideWithoutLease: true}},
+		"a decision does not look whether the rows exist":       {store: storeRules{decideWithoutRows: true}},
+		"two sessions own a shard":                              {store: storeRules{shardsTwice: true}},
+		"open attempts are not loaded with their shards":        {store: storeRules{noOpenAttempts: true}},
+		"keys that must wait are not loaded with their shards":  {store: storeRules{noBlockedKeys: true}},
+		"rows are put off and die without a lease":              {store: storeRules{buryWithoutLease: true}},
+		"transactions that are still writing are not seen":      {store: storeRules{noWriters: true}},
+		"a writer that the watermark has passed is not guarded": {store: storeRules{noGuard: true}},
+		"a struck entry is settled":                             {store: storeRules{strikesSettle: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
