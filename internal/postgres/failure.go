@@ -38,6 +38,7 @@ func (s *Store) PutOff(ctx context.Context, session uuid.UUID, failures []relay.
 	return nil
 }
 
+// A row that was put back by hand while its dead letter was left there takes its place when it dies again.
 const sqlBuryRows = `
 WITH lease AS (
   SELECT 1 FROM {schema}.outbox_lease WHERE session = $1 AND expires_at > clock_timestamp() FOR KEY SHARE
@@ -52,6 +53,11 @@ WITH lease AS (
   SELECT id, created_at, deliver_at, shard, least(attempts::integer + counted, 32767), topic, tag, keys, ordering_key, dedup_key,
          headers, payload, reason, error, nullif(broker, '')
     FROM d
+  ON CONFLICT (id) DO UPDATE SET
+    (created_at, deliver_at, shard, attempts, topic, tag, keys, ordering_key, dedup_key, headers, payload, reason, error, broker, died_at) =
+    (excluded.created_at, excluded.deliver_at, excluded.shard, excluded.attempts, excluded.topic, excluded.tag, excluded.keys,
+     excluded.ordering_key, excluded.dedup_key, excluded.headers, excluded.payload, excluded.reason, excluded.error,
+     excluded.broker, excluded.died_at)
 )
 SELECT count(*) FROM lease`
 

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
+	"github.com/outbox-relay/outbox-relay/outbox"
 )
 
 func (o *outbox) fresh(q relay.FreshQuery) []int64 {
@@ -70,7 +71,7 @@ func TestReadFreshReturnsTheWholeRow(t *testing.T) {
 	require.Len(t, rows, 2)
 	plain, full := rows[0], rows[1]
 	require.WithinDuration(t, time.Now(), plain.CreatedAt, time.Minute)
-	require.Equal(t, relay.Row{ID: 1, CreatedAt: plain.CreatedAt, Shard: 1, Topic: "orders", Payload: []byte("plain")}, plain)
+	require.Equal(t, relay.Row{ID: 1, CreatedAt: plain.CreatedAt, Shard: 1, Topic: "orders", Payload: []byte("plain"), Size: 5}, plain)
 	require.Equal(t, relay.Key{}, plain.Key())
 	require.JSONEq(t, `{"a": 1, "ü": "ö"}`, string(full.Headers))
 	require.True(t, json.Valid(full.Headers))
@@ -79,7 +80,7 @@ func TestReadFreshReturnsTheWholeRow(t *testing.T) {
 	full.Headers, full.DeliverAt, full.CreatedAt = nil, time.Time{}, time.Time{}
 	require.Equal(t, relay.Row{
 		ID: 2, Shard: full.Shard, Attempts: 3, Topic: "orders", Tag: "paid", Keys: "k1 k2", OrderingKey: "customer 7",
-		DedupKey: "order-9", Payload: []byte{0, 0xff},
+		DedupKey: "order-9", Payload: []byte{0, 0xff}, Size: 2,
 	}, full)
 	require.Equal(t, relay.Key{Topic: "orders", Ordering: "customer 7"}, full.Key())
 	require.Equal(t, query1[int16](o, `SELECT shard FROM outbox WHERE id = 2`), full.Shard)
@@ -224,4 +225,54 @@ func TestReadAgainstModel(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, model(true), idsOf(due))
 	})
+}
+
+// What is cut is still too much for a message.
+func TestReadCutsWhatIsFarTooLarge(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t)
+	o.exec(`INSERT INTO outbox (topic, payload, tag, keys, ordering_key, dedup_key, headers, created_at, deliver_at)
+		SELECT 'orders', decode(repeat('00', $1), 'hex'), repeat('ü', 50000), repeat('k', 50000), repeat('o', 50000), repeat('d', 50000),
+		jsonb_build_object('a', repeat('v', 400000)), 'infinity', 'infinity'`, outbox.MaxPayloadBytes+1000)
+	o.exec(`INSERT INTO outbox (topic, payload) SELECT 'orders', decode(repeat('00', $1), 'hex')`, outbox.MaxPayloadBytes+1)
+	rows, complete, err := o.ReadFresh(t.Context(), withDefaults(relay.FreshQuery{}))
+	require.NoError(t, err)
+	require.True(t, complete)
+	require.Len(t, rows, 2)
+	r := rows[0]
+	require.Len(t, r.Payload, outbox.MaxPayloadBytes+1)
+	require.Equal(t, int64(outbox.MaxPayloadBytes+1000), r.Size)
+	for _, text := range []string{r.Tag, r.Keys, r.OrderingKey, r.DedupKey} {
+		require.Greater(t, len(text), outbox.MaxPropertyBytes)
+		require.Less(t, len(text), 90_000)
+	}
+	require.Len(t, r.Headers, 300_000)
+	require.WithinDuration(t, time.Now(), r.CreatedAt, time.Minute)
+	require.False(t, r.DeliverAt.IsZero(), "infinity is not nothing")
+	require.Len(t, rows[1].Payload, outbox.MaxPayloadBytes+1)
+	require.Equal(t, []int64{1}, o.fresh(relay.FreshQuery{Bytes: outbox.MaxPayloadBytes + 1}), "sizes are added up as they are returned")
+	require.Equal(t, []int64{1, 2}, o.fresh(relay.FreshQuery{Bytes: outbox.MaxPayloadBytes + 2}))
+}
+
+// A read tells whether a writer was still running in its own snapshot.
+func TestReadFreshIsCompleteWhileTheGuardedRun(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t)
+	tx := o.begin(insertOne)
+	o.insert(2)
+	guard := []int64{o.sample().Writers[0].XID}
+	complete := func(guard []int64) bool {
+		rows, complete, err := o.ReadFresh(t.Context(), withDefaults(relay.FreshQuery{After: 2, Guard: guard}))
+		require.NoError(t, err)
+		require.Len(t, rows, 1)
+		return complete
+	}
+	require.True(t, complete(nil))
+	require.True(t, complete(guard))
+	_, err := tx.Exec(t.Context(), `SAVEPOINT s; INSERT INTO outbox (topic, payload) VALUES ('bills', 'x')`)
+	require.NoError(t, err)
+	require.Equal(t, guard[0], o.sample().Writers[0].XID, "not that of the subtransaction")
+	require.True(t, complete(guard))
+	require.NoError(t, tx.Commit(t.Context()))
+	require.False(t, complete(guard))
 }

@@ -159,13 +159,15 @@ type Gauges interface {
 
 // Backlog is the state of the outbox as an operator sees it.
 type Backlog struct {
-	Rows      int64         // pending; capped at the limit asked for
-	Oldest    time.Duration // age of the oldest pending row, 0 where there is none
-	PutOff    int64         // of them, delayed or backing off
-	Unbound   int64         // of them, for topics that are in no relay's list
-	Dead      int64
-	OpenCount int64         // open entries of the ledger
-	OpenAge   time.Duration // age of the oldest attempt with an open entry
+	Rows    int64         // pending; capped at the limit asked for
+	Oldest  time.Duration // age of the oldest pending row, 0 where there is none
+	PutOff  int64         // of them, delayed or backing off
+	Unbound int64         // of them, for topics that are in no relay's list
+	// UnboundTopics are some of the topics of those, cut where they are long.
+	UnboundTopics []string
+	Dead          int64
+	OpenCount     int64         // open entries of the ledger
+	OpenAge       time.Duration // age of the oldest attempt with an open entry
 }
 
 // Store is all of it.
