@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
-	"github.com/outbox-relay/outbox-relay/outbox"
+	limits "github.com/outbox-relay/outbox-relay/outbox"
 )
 
 func (o *outbox) fresh(q relay.FreshQuery) []int64 {
@@ -233,25 +233,25 @@ func TestReadCutsWhatIsFarTooLarge(t *testing.T) {
 	o := newOutbox(t)
 	o.exec(`INSERT INTO outbox (topic, payload, tag, keys, ordering_key, dedup_key, headers, created_at, deliver_at)
 		SELECT 'orders', decode(repeat('00', $1), 'hex'), repeat('ü', 50000), repeat('k', 50000), repeat('o', 50000), repeat('d', 50000),
-		jsonb_build_object('a', repeat('v', 400000)), 'infinity', 'infinity'`, outbox.MaxPayloadBytes+1000)
-	o.exec(`INSERT INTO outbox (topic, payload) SELECT 'orders', decode(repeat('00', $1), 'hex')`, outbox.MaxPayloadBytes+1)
+		jsonb_build_object('a', repeat('v', 400000)), 'infinity', 'infinity'`, limits.MaxPayloadBytes+1000)
+	o.exec(`INSERT INTO outbox (topic, payload) SELECT 'orders', decode(repeat('00', $1), 'hex')`, limits.MaxPayloadBytes+1)
 	rows, complete, err := o.ReadFresh(t.Context(), withDefaults(relay.FreshQuery{}))
 	require.NoError(t, err)
 	require.True(t, complete)
 	require.Len(t, rows, 2)
 	r := rows[0]
-	require.Len(t, r.Payload, outbox.MaxPayloadBytes+1)
-	require.Equal(t, int64(outbox.MaxPayloadBytes+1000), r.Size)
+	require.Len(t, r.Payload, limits.MaxPayloadBytes+1)
+	require.Equal(t, int64(limits.MaxPayloadBytes+1000), r.Size)
 	for _, text := range []string{r.Tag, r.Keys, r.OrderingKey, r.DedupKey} {
-		require.Greater(t, len(text), outbox.MaxPropertyBytes)
+		require.Greater(t, len(text), limits.MaxPropertyBytes)
 		require.Less(t, len(text), 90_000)
 	}
 	require.Len(t, r.Headers, 300_000)
 	require.WithinDuration(t, time.Now(), r.CreatedAt, time.Minute)
 	require.False(t, r.DeliverAt.IsZero(), "infinity is not nothing")
-	require.Len(t, rows[1].Payload, outbox.MaxPayloadBytes+1)
-	require.Equal(t, []int64{1}, o.fresh(relay.FreshQuery{Bytes: outbox.MaxPayloadBytes + 1}), "sizes are added up as they are returned")
-	require.Equal(t, []int64{1, 2}, o.fresh(relay.FreshQuery{Bytes: outbox.MaxPayloadBytes + 2}))
+	require.Len(t, rows[1].Payload, limits.MaxPayloadBytes+1)
+	require.Equal(t, []int64{1}, o.fresh(relay.FreshQuery{Bytes: limits.MaxPayloadBytes + 1}), "sizes are added up as they are returned")
+	require.Equal(t, []int64{1, 2}, o.fresh(relay.FreshQuery{Bytes: limits.MaxPayloadBytes + 2}))
 }
 
 // A read tells whether a writer was still running in its own snapshot.

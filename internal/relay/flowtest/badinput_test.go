@@ -260,7 +260,7 @@ func TestIDsWrittenByHand(t *testing.T) {
 	assert.Equal(t, want, ids)
 }
 
-// A dead row that somebody puts back without taking it out of the dead letters, and that is no better than before, dies again.
+// A dead row that somebody puts back without taking it out of the dead letters, and that is no better than before, is parked.
 func TestDeadRowPutBackWhileItsLetterStays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 2)
@@ -272,7 +272,15 @@ func TestDeadRowPutBackWhileItsLetterStays(t *testing.T) {
 		SELECT id, topic, 'mended', ' but badly ', now() FROM outbox_dead`)
 	require.NoError(t, err)
 	w.insert(2, "", "a")
-	w.drained()
-	assert.Equal(t, 1, w.count("outbox_dead WHERE reason = 'bad_properties' AND payload = 'mended' AND id = 1"))
+	w.left(1)
 	w.exactly(3, 1)
+	assert.Equal(t, 1, w.count("outbox_dead WHERE reason = 'body_empty' AND payload = '' AND id = 1"))
+	assert.Equal(t, 1, w.count(`outbox WHERE id = 1 AND payload = 'mended' AND available_at = 'infinity'
+		AND last_error LIKE 'bad_properties: %outbox\_dead%'`))
+	_, err = w.db.Exec(t.Context(), `DELETE FROM outbox_dead`)
+	require.NoError(t, err)
+	_, err = w.db.Exec(t.Context(), `UPDATE outbox SET tag = 'well', available_at = now()`)
+	require.NoError(t, err)
+	w.drained()
+	w.exactly(3)
 }
