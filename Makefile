@@ -28,6 +28,18 @@ demo: ## Start everything, send orders, kill the relay, and count what arrived (
 test: bin/with-servers ## Run every test on a real PostgreSQL and a real RocketMQ, with the race detector.
 	@bin/with-servers -- $(GO) test -race -count=1 -timeout=14m $(TESTFLAGS) $(PACKAGES)
 
+# Inputs that fail are kept below testdata/fuzz, and are tests from then on.
+FUZZTIME ?= 20s
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz test for FUZZTIME (20s), one after the other.
+	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$package/*_test.go | cut -d' ' -f2); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linters (the first time builds them, which takes minutes).
 	@$(GOLANGCI_LINT) run
