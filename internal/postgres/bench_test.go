@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,7 +25,7 @@ func BenchmarkDrain(b *testing.B) {
 	var closings []relay.Closing
 	for range b.N {
 		rows, _, err := o.ReadFresh(b.Context(), relay.FreshQuery{
-			After: after, Shards: all, Topics: []string{"orders"}, Limit: size, Bytes: 1 << 30,
+			After: after, Shards: all, Topics: []string{"orders"}, Limit: size, Bytes: 1 << 30, UpTo: math.MaxInt64,
 		})
 		require.NoError(b, err)
 		require.Len(b, rows, size)
@@ -43,7 +44,7 @@ func BenchmarkReadBehindInFlight(b *testing.B) {
 	o.exec(`VACUUM ANALYZE outbox`)
 	for b.Loop() {
 		rows, _, err := o.ReadFresh(b.Context(), relay.FreshQuery{
-			Shards: all, Topics: []string{"orders"}, Exclude: ids[:10_000], Limit: 500, Bytes: 1 << 30,
+			Shards: all, Topics: []string{"orders"}, Exclude: ids[:10_000], Limit: 500, Bytes: 1 << 30, UpTo: math.MaxInt64,
 		})
 		require.NoError(b, err)
 		require.Len(b, rows, 500)

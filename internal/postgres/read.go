@@ -32,7 +32,7 @@ SELECT ` + sqlRow + `,
        NOT EXISTS (SELECT FROM unnest($7::bigint[]) xid WHERE pg_visible_in_snapshot(xid::text::xid8, pg_current_snapshot()))
   FROM (SELECT o.*, sum(` + sqlSize + `) OVER w - ` + sqlSize + ` AS before
           FROM {schema}.outbox o
-         WHERE o.id > $1 AND o.available_at IS NULL AND ($2::bigint >> o.shard) & 1 = 1 AND o.topic = ANY ($3::text[])
+         WHERE o.id > $1 AND o.id <= $8 AND o.available_at IS NULL AND ($2::bigint >> o.shard) & 1 = 1 AND o.topic = ANY ($3::text[])
            AND o.id NOT IN (SELECT unnest($4::bigint[]))
         WINDOW w AS (ORDER BY o.id ROWS UNBOUNDED PRECEDING)
          ORDER BY o.id LIMIT $5) r
@@ -43,7 +43,7 @@ SELECT ` + sqlRow + `,
 // q.Guard was running in the snapshot that they were read in.
 func (s *Store) ReadFresh(ctx context.Context, q relay.FreshQuery) (fresh []relay.Row, complete bool, err error) {
 	rows, err := s.pool.Query(ctx, s.sql(sqlReadFresh),
-		q.After, int64(q.Shards), q.Topics, exclude(q.Exclude), q.Limit, q.Bytes, q.Guard)
+		q.After, int64(q.Shards), q.Topics, exclude(q.Exclude), q.Limit, q.Bytes, q.Guard, q.UpTo)
 	if err != nil {
 		return nil, false, fmt.Errorf("read fresh rows: %w", err)
 	}

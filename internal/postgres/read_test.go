@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -33,6 +34,9 @@ func withDefaults(q relay.FreshQuery) relay.FreshQuery {
 	}
 	if q.Bytes == 0 {
 		q.Bytes = 1 << 30
+	}
+	if q.UpTo == 0 {
+		q.UpTo = math.MaxInt64
 	}
 	return q
 }
@@ -187,10 +191,13 @@ func TestReadAgainstModel(t *testing.T) {
 		limit := rapid.IntRange(1, 8).Draw(rt, "limit")
 		bytes := rapid.Int64Range(1, 60).Draw(rt, "bytes")
 		var excluded []int64
-		after := int64(0)
+		after, upTo := int64(0), int64(math.MaxInt64)
 		if len(ids) > 0 {
 			excluded = rapid.SliceOf(rapid.SampledFrom(ids)).Draw(rt, "exclude")
 			after = rapid.SampledFrom(ids).Draw(rt, "after") - int64(rapid.IntRange(0, 12).Draw(rt, "before"))
+			if rapid.Bool().Draw(rt, "bounded") {
+				upTo = after + int64(rapid.IntRange(0, 12).Draw(rt, "span"))
+			}
 		}
 		model := func(due bool) []int64 {
 			candidates := slices.Clone(rows)
@@ -200,7 +207,7 @@ func TestReadAgainstModel(t *testing.T) {
 			var want []int64
 			var size int64
 			for _, r := range candidates {
-				state := r.putOff == 0 && r.id > after
+				state := r.putOff == 0 && r.id > after && r.id <= upTo
 				if due {
 					state = r.putOff < 0
 				}
@@ -215,7 +222,7 @@ func TestReadAgainstModel(t *testing.T) {
 			return want
 		}
 		fresh, _, err := o.ReadFresh(t.Context(), relay.FreshQuery{
-			After: after, Shards: shards, Topics: wanted, Exclude: excluded, Limit: limit, Bytes: bytes,
+			After: after, UpTo: upTo, Shards: shards, Topics: wanted, Exclude: excluded, Limit: limit, Bytes: bytes,
 		})
 		require.NoError(t, err)
 		require.Equal(t, model(false), idsOf(fresh))

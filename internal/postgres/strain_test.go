@@ -220,7 +220,7 @@ func (s *strain) calls(q relay.FreshQuery, rows []relay.Row) []call {
 	ones := `'{` + strings.TrimSuffix(strings.Repeat("1,", len(rows)), ",") + `}'`
 	me := `'` + query1[string](s.o, `SELECT session::text FROM outbox_lease`) + `'`
 	attempt := `'\x0102030405060708090a0b0c0d0e'`
-	fresh := fmt.Sprintf(`-1, '{orders}', %s, %d, %d, %s`, array(q.Exclude), q.Limit, q.Bytes, array(q.Guard))
+	fresh := fmt.Sprintf(`-1, '{orders}', %s, %d, %d, %s, 9223372036854775807`, array(q.Exclude), q.Limit, q.Bytes, array(q.Guard))
 	return []call{
 		{"read fresh", fmt.Sprintf(`%d, %s`, q.After, fresh), ""},
 		{"read due", fmt.Sprintf(`-1, '{orders}', %s, %d, %d`, array(s.due.Exclude), q.Limit, q.Bytes), ""},

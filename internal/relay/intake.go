@@ -104,6 +104,13 @@ func (in *intake) under() []int64 {
 	return ids
 }
 
+// position returns the cursor: what a read may start behind.
+func (in *intake) position() int64 {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.cursor
+}
+
 // rewind makes the next read start behind an id again, at the latest: rows that nothing here remembers are found again.
 func (in *intake) rewind(to int64) {
 	in.mu.Lock()

@@ -12,7 +12,8 @@ import (
 const (
 	dueEvery   = 100 * time.Millisecond // between looks for rows whose delay is over
 	drawEvery  = 250 * time.Millisecond // between samples for the watermark
-	sweepEvery = time.Minute            // between reads from the very beginning, against anything unforeseen
+	sweepEvery = time.Minute            // between sweeps
+	dueShare   = 10                     // a look for due rows in so many times as long as the last one took
 )
 
 // reader takes rows in, one read at a time.
@@ -21,14 +22,16 @@ type reader struct {
 	watermark watermark
 	missed    int // reads thrown away, one after the other, because a guarded writer ended
 	lastDue   time.Time
+	dueWait   time.Duration // between looks for due rows
 	lastDraw  time.Time
-	lastSweep time.Time
+	span      span
+	swept     sweep
 }
 
 // run reads until ctx is done, then waits for the batches under way. It returns early if the session ends.
 func (r *reader) run(ctx context.Context) error {
 	s := r.s
-	r.lastSweep = time.Now()
+	r.swept = newSweep()
 	wait := s.cfg.PollBusy
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -80,20 +83,21 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 		}
 	}
 	decided := r.watermark.upTo // by a sample from before the read
-	r.sweep()
 	started := time.Now()
 	shards, after, exclude := s.intake.begin(s.topics, routes.reach)
 	if shards == 0 {
 		return 0, false, nil
 	}
+	upTo := r.reach(after, decided)
 	rows, complete, err := s.store.ReadFresh(s.work, FreshQuery{
-		After: after, Shards: shards, Topics: routes.names(), Exclude: exclude, Limit: limit, Bytes: s.cfg.BatchBytes,
+		After: after, UpTo: upTo, Shards: shards, Topics: routes.names(), Exclude: exclude, Limit: limit, Bytes: s.cfg.BatchBytes,
 		Guard: r.watermark.guard(after),
 	})
 	if err != nil {
 		return 0, false, err
 	}
-	s.metrics.Read(s.work, len(rows), time.Since(started))
+	took := time.Since(started)
+	s.metrics.Read(s.work, len(rows), took)
 	if !complete {
 		return 0, true, r.missing()
 	}
@@ -104,8 +108,15 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 			r.take(batches, routes, &rows[i])
 		}
 	}
-	seen, more := r.extent(rows, limit)
+	seen, more := r.extent(rows, limit, upTo)
+	if !more && upTo < math.MaxInt64 {
+		r.span.read(took)
+		more = true
+	}
 	s.intake.advance(decided, seen)
+	if err := r.sweep(batches, routes, shards, limit); err != nil {
+		return 0, false, err
+	}
 	if err := r.readDue(batches, routes, shards, limit); err != nil {
 		return 0, false, err
 	}
@@ -117,14 +128,26 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 	return taken, more, nil
 }
 
-// extent returns the id up to which a read saw every row, and whether there may be more behind it.
-func (r *reader) extent(rows []Row, limit int) (seen int64, more bool) {
+// reach returns the id up to which a read looks. A read from far back goes in steps. The last one is without end: what is not
+// decided yet is looked at as a whole each time.
+func (r *reader) reach(after, decided int64) int64 {
+	if r.span.least == 0 {
+		r.span = span{least: 100_000, took: time.Second}
+	}
+	if upTo := r.span.from(after, decided); upTo < decided {
+		return upTo
+	}
+	return math.MaxInt64
+}
+
+// extent returns the id up to which a read saw every row, and whether there may be more behind it, up to where it looked.
+func (r *reader) extent(rows []Row, limit int, upTo int64) (seen int64, more bool) {
 	var bytes int64
 	for i := range rows {
 		bytes += int64(len(rows[i].Payload))
 	}
 	if len(rows) < limit && bytes < r.s.cfg.BatchBytes {
-		return math.MaxInt64, false
+		return upTo, false
 	}
 	return rows[len(rows)-1].ID, true
 }
@@ -147,7 +170,7 @@ func (r *reader) take(batches map[string]*batch, routes routes, row *Row) {
 // readDue takes in the rows whose delay is over.
 func (r *reader) readDue(batches map[string]*batch, routes routes, shards uint64, limit int) error {
 	s := r.s
-	if time.Since(r.lastDue) < dueEvery {
+	if time.Since(r.lastDue) < r.dueWait {
 		return nil
 	}
 	r.lastDue = time.Now()
@@ -162,6 +185,7 @@ func (r *reader) readDue(batches map[string]*batch, routes routes, shards uint64
 	if err != nil {
 		return err
 	}
+	r.dueWait = max(dueEvery, dueShare*time.Since(r.lastDue))
 	for i := range rows {
 		if s.intake.admitDue(&rows[i]) {
 			r.take(batches, routes, &rows[i]) // if it is stranded, it is due again at the next look
@@ -211,11 +235,4 @@ func (r *reader) draw() (ended bool, err error) {
 		r.s.intake.rewind(back)
 	}
 	return ended, nil
-}
-
-func (r *reader) sweep() {
-	if time.Since(r.lastSweep) >= sweepEvery {
-		r.lastSweep = time.Now()
-		r.s.intake.rewind(0)
-	}
 }

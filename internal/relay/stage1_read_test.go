@@ -20,7 +20,7 @@ func idle(t *testing.T, change ...func(*Config)) (*bench, *reader) {
 		<-b.work.Done()
 		return nil, b.work.Err()
 	}
-	return b, &reader{s: b.session, lastSweep: time.Now()}
+	return b, &reader{s: b.session, swept: newSweep()}
 }
 
 func TestExtentOfARead(t *testing.T) {
@@ -45,7 +45,7 @@ func TestExtentOfARead(t *testing.T) {
 		"almost the bytes":    {sized(4, 5), math.MaxInt64, false},
 	}
 	for name, tt := range tests {
-		seen, more := r.extent(tt.rows, 3)
+		seen, more := r.extent(tt.rows, 3, math.MaxInt64)
 		assert.Equal(t, tt.seen, seen, name)
 		assert.Equal(t, tt.more, more, name)
 	}
@@ -75,8 +75,8 @@ func TestReadAsksForWhatIsMissing(t *testing.T) {
 	for i := range asked {
 		slices.Sort(asked[i].Topics)
 	}
-	assert.Equal(t, FreshQuery{Shards: 1, Topics: []string{"t", "u"}, Exclude: []int64{}, Limit: 3, Bytes: 1000}, asked[0])
-	assert.Equal(t, FreshQuery{After: 50, Shards: 1, Topics: []string{"t", "u"}, Exclude: []int64{60, 61}, Limit: 3, Bytes: 1000}, asked[1],
+	assert.Equal(t, FreshQuery{UpTo: math.MaxInt64, Shards: 1, Topics: []string{"t", "u"}, Exclude: []int64{}, Limit: 3, Bytes: 1000}, asked[0])
+	assert.Equal(t, FreshQuery{After: 50, UpTo: math.MaxInt64, Shards: 1, Topics: []string{"t", "u"}, Exclude: []int64{60, 61}, Limit: 3, Bytes: 1000}, asked[1],
 		"behind 50 writers may still be, so 60 and 61 are left out by name")
 }
 

@@ -68,6 +68,7 @@ type Reader interface {
 // FreshQuery says which fresh rows to read.
 type FreshQuery struct {
 	After   int64 // only ids above it
+	UpTo    int64 // and up to this one
 	Shards  uint64
 	Topics  []string
 	Exclude []int64 // ids not to return

@@ -21,7 +21,7 @@ func (s *memStore) readFresh(q relay.FreshQuery) (rows []relay.Row, complete boo
 	excluded := setOf(q.Exclude)
 	var found []*memRow
 	for _, r := range s.outbox {
-		if r.ID > q.After && r.available.IsZero() && s.readable(r, q.Shards, q.Topics, excluded) {
+		if r.ID > q.After && r.ID <= q.UpTo && r.available.IsZero() && s.readable(r, q.Shards, q.Topics, excluded) {
 			found = append(found, r)
 		}
 	}
