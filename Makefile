@@ -33,6 +33,18 @@ test: bin/with-servers ## Run every test on a real PostgreSQL and a real RocketM
 rules: bin/with-servers ## Remove the protocol's rules from the source, one at a time: some test must notice each.
 	@bin/with-servers -- $(GO) run ./internal/rule/cmd/rules
 
+# Inputs that fail are kept below testdata/fuzz, and are tests from then on.
+FUZZTIME ?= 20s
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz test for FUZZTIME (20s), one after the other.
+	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$package/*_test.go | cut -d' ' -f2); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linters (the first time builds them, which takes minutes).
 	@$(GOLANGCI_LINT) run

@@ -4,7 +4,8 @@
 -- One row per message that is not yet on its topic. A row that exists is pending; a confirmed row is deleted.
 CREATE TABLE outbox (
     -- The order of a key. The relay reads the sequence by this name, and CACHE must stay 1: ids must not be set aside.
-    id           bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME outbox_id_seq CACHE 1) PRIMARY KEY,
+    -- Only an id written by hand can be below 1; reads begin there.
+    id           bigint GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME outbox_id_seq CACHE 1) PRIMARY KEY CHECK (id > 0),
     created_at   timestamptz NOT NULL DEFAULT now(),
     available_at timestamptz,                                      -- NULL = now; in the future = delayed or backing off
     deliver_at   timestamptz,                                      -- DELAY topics only
@@ -93,7 +94,8 @@ CREATE TABLE outbox_dead (
     died_at      timestamptz NOT NULL DEFAULT now()
 );
 
-CREATE INDEX outbox_dead_key ON outbox_dead (topic, ordering_key, id) WHERE ordering_key IS NOT NULL;
+-- A key that died of its length fits into no index.
+CREATE INDEX outbox_dead_key ON outbox_dead (topic, left(ordering_key, 64), id) WHERE ordering_key IS NOT NULL;
 
 -- What holds for a topic, for all relays: where a relay's file differs, this table is right.
 CREATE TABLE outbox_topic (

@@ -20,15 +20,16 @@ const countAtMost = 1_000_000
 
 // Status is what an operator asks first. Ages are in seconds.
 type Status struct {
-	Schema    string        `json:"schema"`
-	Pending   int64         `json:"pending"` // rows, counted up to 1,000,000
-	OldestAge float64       `json:"oldest_age_seconds"`
-	PutOff    int64         `json:"put_off"` // of the pending: delayed or backing off
-	Unbound   int64         `json:"unbound"` // of the pending: for topics that no relay has bound
-	Dead      int64         `json:"dead"`    // rows in the dead letters
-	Open      []OpenEntries `json:"open"`    // messages whose outcome is not written yet, by age
-	OpenAge   float64       `json:"open_age_seconds"`
-	Leases    []LeaseStatus `json:"leases"`
+	Schema        string        `json:"schema"`
+	Pending       int64         `json:"pending"` // rows, counted up to 1,000,000
+	OldestAge     float64       `json:"oldest_age_seconds"`
+	PutOff        int64         `json:"put_off"`                  // of the pending: delayed or backing off
+	Unbound       int64         `json:"unbound"`                  // of the pending: for topics that no relay has bound
+	UnboundTopics []string      `json:"unbound_topics,omitempty"` // some of those topics
+	Dead          int64         `json:"dead"`                     // rows in the dead letters
+	Open          []OpenEntries `json:"open"`                     // messages whose outcome is not written yet, by age
+	OpenAge       float64       `json:"open_age_seconds"`
+	Leases        []LeaseStatus `json:"leases"`
 }
 
 // OpenEntries counts messages of one class of age. Those of the youngest are normal while rows flow; older ones are in doubt.
@@ -76,7 +77,7 @@ func ReadStatus(ctx context.Context, cfg *config.Config) (Status, error) {
 	}
 	s := Status{
 		Schema: cfg.Database.Schema, Pending: backlog.Rows, OldestAge: backlog.Oldest.Seconds(), PutOff: backlog.PutOff,
-		Unbound: backlog.Unbound, Dead: backlog.Dead, OpenAge: backlog.OpenAge.Seconds(), Leases: []LeaseStatus{},
+		Unbound: backlog.Unbound, UnboundTopics: backlog.UnboundTopics, Dead: backlog.Dead, OpenAge: backlog.OpenAge.Seconds(), Leases: []LeaseStatus{},
 	}
 	for i, n := range open {
 		s.Open = append(s.Open, OpenEntries{Age: names[i], Messages: n})
@@ -108,6 +109,9 @@ func (s Status) WriteTable(w io.Writer) error {
 	line("oldest", "%s", seconds(s.OldestAge))
 	line("put off", "%d", s.PutOff)
 	line("unbound", "%d", s.Unbound)
+	if len(s.UnboundTopics) > 0 {
+		line("unbound topics", "%q", s.UnboundTopics)
+	}
 	line("dead", "%d", s.Dead)
 	for _, o := range s.Open {
 		line("open, "+o.Age, "%d", o.Messages)

@@ -111,7 +111,9 @@ func (l *ledgerArrays) entry(n int) (relay.Entry, error) {
 		return relay.Entry{}, fmt.Errorf("entry %d: target %d or shard %d is out of range", n, e.Target, e.Shard)
 	}
 	if l.indexes != nil {
-		e.Index = int(l.indexes[n])
+		if e.Index = int(l.indexes[n]); e.Index < 0 {
+			return relay.Entry{}, fmt.Errorf("entry %d: index %d is out of range", n, e.Index)
+		}
 	}
 	if l.orderingKeys != nil {
 		e.OrderingKey = l.orderingKeys[n]

@@ -13,10 +13,12 @@ import (
 // Along the primary key, at most $1 rows: what it costs is bounded even when the relay was away for days. The first row by
 // id stands for the oldest.
 const sqlPending = `
-SELECT count(*), count(*) FILTER (WHERE topic NOT IN (SELECT topic FROM {schema}.outbox_topic)),
-       coalesce((SELECT (extract(epoch FROM clock_timestamp() - created_at) * 1000000)::bigint
+SELECT count(*), count(*) FILTER (WHERE NOT bound),
+       (array_agg(DISTINCT left(topic, 200)) FILTER (WHERE NOT bound))[:5],
+       coalesce((SELECT CASE WHEN isfinite(created_at)
+                             THEN least(extract(epoch FROM clock_timestamp() - created_at) * 1000000, 9e15)::bigint END
                    FROM {schema}.outbox ORDER BY id LIMIT 1), 0)
-  FROM (SELECT topic FROM {schema}.outbox ORDER BY id LIMIT $1) o`
+  FROM (SELECT topic, topic IN (SELECT topic FROM {schema}.outbox_topic) AS bound FROM {schema}.outbox ORDER BY id LIMIT $1) o`
 
 const sqlPendingPutOff = `
 SELECT count(*)
@@ -40,7 +42,7 @@ func (s *Store) Backlog(ctx context.Context, limit int) (relay.Backlog, error) {
 	var b relay.Backlog
 	var oldest, open int64
 	err := s.pipeline(ctx, batch, func(results pgx.BatchResults) error {
-		if err := results.QueryRow().Scan(&b.Rows, &b.Unbound, &oldest); err != nil {
+		if err := results.QueryRow().Scan(&b.Rows, &b.Unbound, &b.UnboundTopics, &oldest); err != nil {
 			return err
 		}
 		if err := results.QueryRow().Scan(&b.PutOff); err != nil {

@@ -37,7 +37,7 @@ func TestBacklog(t *testing.T) {
 	require.InDelta(t, time.Hour.Seconds(), b.Oldest.Seconds(), 60)
 	require.InDelta(t, 2*time.Hour.Seconds(), b.OpenAge.Seconds(), 60)
 	b.Oldest, b.OpenAge = 0, 0
-	require.Equal(t, relay.Backlog{Rows: 9, PutOff: 1, Unbound: 2, Dead: 1, OpenCount: 4}, b)
+	require.Equal(t, relay.Backlog{Rows: 9, PutOff: 1, Unbound: 2, UnboundTopics: []string{"nobody"}, Dead: 1, OpenCount: 4}, b)
 	require.Equal(t, int64(3), read(3).Rows, "capped")
 }
 

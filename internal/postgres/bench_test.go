@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,8 +24,8 @@ func BenchmarkDrain(b *testing.B) {
 	var after int64
 	var closings []relay.Closing
 	for range b.N {
-		rows, err := o.ReadFresh(b.Context(), relay.FreshQuery{
-			After: after, Shards: all, Topics: []string{"orders"}, Limit: size, Bytes: 1 << 30,
+		rows, _, err := o.ReadFresh(b.Context(), relay.FreshQuery{
+			After: after, Shards: all, Topics: []string{"orders"}, Limit: size, Bytes: 1 << 30, UpTo: math.MaxInt64,
 		})
 		require.NoError(b, err)
 		require.Len(b, rows, size)
@@ -42,8 +43,8 @@ func BenchmarkReadBehindInFlight(b *testing.B) {
 	ids := o.insert(11_000)
 	o.exec(`VACUUM ANALYZE outbox`)
 	for b.Loop() {
-		rows, err := o.ReadFresh(b.Context(), relay.FreshQuery{
-			Shards: all, Topics: []string{"orders"}, Exclude: ids[:10_000], Limit: 500, Bytes: 1 << 30,
+		rows, _, err := o.ReadFresh(b.Context(), relay.FreshQuery{
+			Shards: all, Topics: []string{"orders"}, Exclude: ids[:10_000], Limit: 500, Bytes: 1 << 30, UpTo: math.MaxInt64,
 		})
 		require.NoError(b, err)
 		require.Len(b, rows, 500)

@@ -38,13 +38,15 @@ func (s *Store) PutOff(ctx context.Context, session uuid.UUID, failures []relay.
 	return nil
 }
 
+// A row that was put back by hand while its dead letter was left there cannot have another. It is parked: neither of the two
+// payloads is lost, and what is wrong is in last_error.
 const sqlBuryRows = `
 WITH lease AS (
   SELECT 1 FROM {schema}.outbox_lease WHERE session = $1 AND expires_at > clock_timestamp() FOR KEY SHARE
 ), d AS (
   DELETE FROM {schema}.outbox o
    USING lease, unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::smallint[]) AS f (id, reason, error, broker, counted)
-   WHERE o.id = f.id
+   WHERE o.id = f.id AND NOT EXISTS (SELECT FROM {schema}.outbox_dead x WHERE x.id = o.id)
   RETURNING o.*, f.reason, f.error, f.broker, f.counted
 ), dead AS (
   INSERT INTO {schema}.outbox_dead (id, created_at, deliver_at, shard, attempts, topic, tag, keys, ordering_key, dedup_key,
@@ -52,6 +54,11 @@ WITH lease AS (
   SELECT id, created_at, deliver_at, shard, least(attempts::integer + counted, 32767), topic, tag, keys, ordering_key, dedup_key,
          headers, payload, reason, error, nullif(broker, '')
     FROM d
+), parked AS (
+  UPDATE {schema}.outbox o
+     SET available_at = 'infinity', last_error = f.reason || ': ' || f.error || ' (not moved: outbox_dead has a row of this id)'
+    FROM lease, unnest($2::bigint[], $3::text[], $4::text[]) AS f (id, reason, error)
+   WHERE o.id = f.id AND EXISTS (SELECT FROM {schema}.outbox_dead x WHERE x.id = o.id)
 )
 SELECT count(*) FROM lease`
 

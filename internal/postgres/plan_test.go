@@ -70,8 +70,8 @@ func plans(session string) []planCase {
 	}
 	ids, me := `'{`+strings.Join(numbers, ",")+`}'`, "'"+session+"'"
 	return []planCase{
-		{"read fresh", `100000, -1, '{orders}', ` + ids + `, 500, 4000000`, []string{"outbox_pkey"}, 0},
-		{"read fresh", `0, -1, '{orders}', '{}', 500, 4000000`, []string{"outbox_pkey"}, 0},
+		{"read fresh", `100000, -1, '{orders}', ` + ids + `, 500, 4000000, '{}', 9223372036854775807`, []string{"outbox_pkey"}, 0},
+		{"read fresh", `0, -1, '{orders}', '{}', 500, 4000000, '{}', 9223372036854775807`, []string{"outbox_pkey"}, 0},
 		{"read due", `-1, '{orders}', ` + ids + `, 500, 4000000`, []string{"outbox_retry"}, 0},
 		{"settle", `'\x00', ` + me, []string{"outbox_attempt_pkey"}, 0},
 		{"delete all", `'\x00'`, []string{"outbox_pkey", "outbox_attempt_pkey"}, 0},

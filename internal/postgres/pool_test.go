@@ -68,7 +68,7 @@ func TestErrorsOfTheDatabase(t *testing.T) {
 		"open attempts":     func() error { _, err := store.OpenAttempts(t.Context(), 1); return err },
 		"blocked keys":      func() error { _, err := store.BlockedKeys(t.Context(), 1); return err },
 		"look for rows":     func() error { _, err := store.StillThere(t.Context(), []int64{1}); return err },
-		"read fresh rows":   func() error { _, err := store.ReadFresh(t.Context(), withDefaults(relay.FreshQuery{})); return err },
+		"read fresh rows":   func() error { _, _, err := store.ReadFresh(t.Context(), withDefaults(relay.FreshQuery{})); return err },
 		"read due rows":     func() error { _, err := store.ReadDue(t.Context(), relay.DueQuery{}); return err },
 		"outbox is decided": func() error { _, err := store.Decided(t.Context()); return err },
 		"1 decisions":       func() error { _, err := store.Write(t.Context(), session, nil, []*relay.Attempt{attempt}); return err },

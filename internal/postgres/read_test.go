@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -11,11 +12,12 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
+	limits "github.com/outbox-relay/outbox-relay/outbox"
 )
 
 func (o *outbox) fresh(q relay.FreshQuery) []int64 {
 	o.t.Helper()
-	rows, err := o.ReadFresh(o.t.Context(), withDefaults(q))
+	rows, _, err := o.ReadFresh(o.t.Context(), withDefaults(q))
 	require.NoError(o.t, err)
 	return idsOf(rows)
 }
@@ -32,6 +34,9 @@ func withDefaults(q relay.FreshQuery) relay.FreshQuery {
 	}
 	if q.Bytes == 0 {
 		q.Bytes = 1 << 30
+	}
+	if q.UpTo == 0 {
+		q.UpTo = math.MaxInt64
 	}
 	return q
 }
@@ -65,12 +70,12 @@ func TestReadFreshReturnsTheWholeRow(t *testing.T) {
 		VALUES ('orders', 'paid', 'k1 k2', 'customer 7', 'order-9', '{"a": 1, "ü": "ö"}', '\x00ff', $1, $2, 3)`, deliver, created)
 	require.NoError(t, err)
 
-	rows, err := o.ReadFresh(t.Context(), withDefaults(relay.FreshQuery{}))
+	rows, _, err := o.ReadFresh(t.Context(), withDefaults(relay.FreshQuery{}))
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
 	plain, full := rows[0], rows[1]
 	require.WithinDuration(t, time.Now(), plain.CreatedAt, time.Minute)
-	require.Equal(t, relay.Row{ID: 1, CreatedAt: plain.CreatedAt, Shard: 1, Topic: "orders", Payload: []byte("plain")}, plain)
+	require.Equal(t, relay.Row{ID: 1, CreatedAt: plain.CreatedAt, Shard: 1, Topic: "orders", Payload: []byte("plain"), Size: 5}, plain)
 	require.Equal(t, relay.Key{}, plain.Key())
 	require.JSONEq(t, `{"a": 1, "ü": "ö"}`, string(full.Headers))
 	require.True(t, json.Valid(full.Headers))
@@ -79,7 +84,7 @@ func TestReadFreshReturnsTheWholeRow(t *testing.T) {
 	full.Headers, full.DeliverAt, full.CreatedAt = nil, time.Time{}, time.Time{}
 	require.Equal(t, relay.Row{
 		ID: 2, Shard: full.Shard, Attempts: 3, Topic: "orders", Tag: "paid", Keys: "k1 k2", OrderingKey: "customer 7",
-		DedupKey: "order-9", Payload: []byte{0, 0xff},
+		DedupKey: "order-9", Payload: []byte{0, 0xff}, Size: 2,
 	}, full)
 	require.Equal(t, relay.Key{Topic: "orders", Ordering: "customer 7"}, full.Key())
 	require.Equal(t, query1[int16](o, `SELECT shard FROM outbox WHERE id = 2`), full.Shard)
@@ -186,10 +191,13 @@ func TestReadAgainstModel(t *testing.T) {
 		limit := rapid.IntRange(1, 8).Draw(rt, "limit")
 		bytes := rapid.Int64Range(1, 60).Draw(rt, "bytes")
 		var excluded []int64
-		after := int64(0)
+		after, upTo := int64(0), int64(math.MaxInt64)
 		if len(ids) > 0 {
 			excluded = rapid.SliceOf(rapid.SampledFrom(ids)).Draw(rt, "exclude")
 			after = rapid.SampledFrom(ids).Draw(rt, "after") - int64(rapid.IntRange(0, 12).Draw(rt, "before"))
+			if rapid.Bool().Draw(rt, "bounded") {
+				upTo = after + int64(rapid.IntRange(0, 12).Draw(rt, "span"))
+			}
 		}
 		model := func(due bool) []int64 {
 			candidates := slices.Clone(rows)
@@ -199,7 +207,7 @@ func TestReadAgainstModel(t *testing.T) {
 			var want []int64
 			var size int64
 			for _, r := range candidates {
-				state := r.putOff == 0 && r.id > after
+				state := r.putOff == 0 && r.id > after && r.id <= upTo
 				if due {
 					state = r.putOff < 0
 				}
@@ -213,8 +221,8 @@ func TestReadAgainstModel(t *testing.T) {
 			}
 			return want
 		}
-		fresh, err := o.ReadFresh(t.Context(), relay.FreshQuery{
-			After: after, Shards: shards, Topics: wanted, Exclude: excluded, Limit: limit, Bytes: bytes,
+		fresh, _, err := o.ReadFresh(t.Context(), relay.FreshQuery{
+			After: after, UpTo: upTo, Shards: shards, Topics: wanted, Exclude: excluded, Limit: limit, Bytes: bytes,
 		})
 		require.NoError(t, err)
 		require.Equal(t, model(false), idsOf(fresh))
@@ -224,4 +232,54 @@ func TestReadAgainstModel(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, model(true), idsOf(due))
 	})
+}
+
+// What is cut is still too much for a message.
+func TestReadCutsWhatIsFarTooLarge(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t)
+	o.exec(`INSERT INTO outbox (topic, payload, tag, keys, ordering_key, dedup_key, headers, created_at, deliver_at)
+		SELECT 'orders', decode(repeat('00', $1), 'hex'), repeat('ü', 50000), repeat('k', 50000), repeat('o', 50000), repeat('d', 50000),
+		jsonb_build_object('a', repeat('v', 400000)), 'infinity', 'infinity'`, limits.MaxPayloadBytes+1000)
+	o.exec(`INSERT INTO outbox (topic, payload) SELECT 'orders', decode(repeat('00', $1), 'hex')`, limits.MaxPayloadBytes+1)
+	rows, complete, err := o.ReadFresh(t.Context(), withDefaults(relay.FreshQuery{}))
+	require.NoError(t, err)
+	require.True(t, complete)
+	require.Len(t, rows, 2)
+	r := rows[0]
+	require.Len(t, r.Payload, limits.MaxPayloadBytes+1)
+	require.Equal(t, int64(limits.MaxPayloadBytes+1000), r.Size)
+	for _, text := range []string{r.Tag, r.Keys, r.OrderingKey, r.DedupKey} {
+		require.Greater(t, len(text), limits.MaxPropertyBytes)
+		require.Less(t, len(text), 90_000)
+	}
+	require.Len(t, r.Headers, 300_000)
+	require.WithinDuration(t, time.Now(), r.CreatedAt, time.Minute)
+	require.False(t, r.DeliverAt.IsZero(), "infinity is not nothing")
+	require.Len(t, rows[1].Payload, limits.MaxPayloadBytes+1)
+	require.Equal(t, []int64{1}, o.fresh(relay.FreshQuery{Bytes: limits.MaxPayloadBytes + 1}), "sizes are added up as they are returned")
+	require.Equal(t, []int64{1, 2}, o.fresh(relay.FreshQuery{Bytes: limits.MaxPayloadBytes + 2}))
+}
+
+// A read tells whether a writer was still running in its own snapshot.
+func TestReadFreshIsCompleteWhileTheGuardedRun(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t)
+	tx := o.begin(insertOne)
+	o.insert(2)
+	guard := []int64{o.sample().Writers[0].XID}
+	complete := func(guard []int64) bool {
+		rows, complete, err := o.ReadFresh(t.Context(), withDefaults(relay.FreshQuery{After: 2, Guard: guard}))
+		require.NoError(t, err)
+		require.Len(t, rows, 1)
+		return complete
+	}
+	require.True(t, complete(nil))
+	require.True(t, complete(guard))
+	_, err := tx.Exec(t.Context(), `SAVEPOINT s; INSERT INTO outbox (topic, payload) VALUES ('bills', 'x')`)
+	require.NoError(t, err)
+	require.Equal(t, guard[0], o.sample().Writers[0].XID, "not that of the subtransaction")
+	require.True(t, complete(guard))
+	require.NoError(t, tx.Commit(t.Context()))
+	require.False(t, complete(guard))
 }

@@ -30,7 +30,7 @@ func (b Backoff) Validate() error {
 
 // Wait returns the wait after the given number of earlier failures.
 func (b Backoff) Wait(failures int) time.Duration {
-	wait := min(float64(b.Initial)*math.Pow(b.Factor, float64(failures)), float64(b.Max))
+	wait := min(float64(b.Initial)*math.Pow(b.Factor, float64(max(failures, 0))), float64(b.Max))
 	wait *= 1 + b.Jitter*(2*rand.Float64()-1)
 	return time.Duration(wait)
 }

@@ -45,3 +45,12 @@ func TestConfigReportsEveryMistake(t *testing.T) {
 	good.Topics[0].Type = "fifo"
 	assert.ErrorContains(t, good.Validate(), "only type transaction")
 }
+
+// The number of failures comes from a column that anybody can write to.
+func TestBackoffOfImpossibleCounts(t *testing.T) {
+	t.Parallel()
+	b := DefaultBackoff()
+	b.Jitter = 0
+	assert.Equal(t, b.Initial, b.Wait(-32768))
+	assert.Equal(t, b.Max, b.Wait(32767))
+}

@@ -34,6 +34,7 @@ type fakeStore struct {
 	fresh    func(FreshQuery) ([]Row, error)
 	due      func(DueQuery) ([]Row, error)
 	decided  func() (Decided, error)
+	missed   func(FreshQuery) bool
 	write    func([]Closing, []*Attempt) (Written, error)
 	purge    func(limit int) (int, error)
 	putOff   func([]Failure) error
@@ -175,12 +176,12 @@ func (f *fakeStore) StillThere(_ context.Context, rows []int64) ([]int64, error)
 	return rows, nil
 }
 
-func (f *fakeStore) ReadFresh(_ context.Context, q FreshQuery) ([]Row, error) {
+func (f *fakeStore) ReadFresh(_ context.Context, q FreshQuery) (rows []Row, complete bool, err error) {
 	f.note("ReadFresh")
 	if f.fresh != nil {
-		return f.fresh(q)
+		rows, err = f.fresh(q)
 	}
-	return nil, nil
+	return rows, f.missed == nil || !f.missed(q), err
 }
 
 func (f *fakeStore) ReadDue(_ context.Context, q DueQuery) ([]Row, error) {

@@ -101,11 +101,18 @@ func (in *intake) under() []int64 {
 	return ids
 }
 
-// rewind makes the next read start over: rows that nothing here remembers are found again.
-func (in *intake) rewind() {
+// position returns the cursor: what a read may start behind.
+func (in *intake) position() int64 {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.later = append(in.later, func() { in.cursor = 0 })
+	return in.cursor
+}
+
+// rewind makes the next read start behind an id again, at the latest: rows that nothing here remembers are found again.
+func (in *intake) rewind(to int64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.later = append(in.later, func() { in.cursor = min(in.cursor, to) })
 }
 
 // advance moves the cursor after a read that saw every row up to seen, where ids up to decided were decided before it.

@@ -2,12 +2,17 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/outbox-relay/outbox-relay/outbox"
 )
 
 // What a session does beside relaying: gauges, purging the ledger, watching the dead rows that block a key.
@@ -21,7 +26,7 @@ const (
 
 // gauge reads what operators watch, until the session is over. That it cannot be read harms no message.
 func (s *session) gauge(work context.Context) error {
-	alarmed := false
+	var before Backlog
 	for {
 		backlog, err := s.store.Backlog(work, backlogLimit)
 		switch {
@@ -31,7 +36,8 @@ func (s *session) gauge(work context.Context) error {
 			s.log.WarnContext(work, "the backlog could not be measured", slog.String("error", err.Error()))
 		default:
 			s.metrics.Backlog(backlog)
-			alarmed = s.alarmUnbound(backlog.Unbound, alarmed)
+			s.alarmUnbound(backlog, before)
+			before = backlog
 		}
 		s.metrics.InDoubt(s.resolver.ages())
 		if !sleep(work, gaugeEvery) {
@@ -40,12 +46,21 @@ func (s *session) gauge(work context.Context) error {
 	}
 }
 
-// alarmUnbound says once that rows wait for topics that nobody has bound.
-func (s *session) alarmUnbound(rows int64, alarmed bool) bool {
-	if rows > 0 && !alarmed {
-		s.log.Warn("rows wait for topics that no relay has bound", slog.Int64("rows", rows), slog.Bool("alert", true))
+// alarmUnbound says which topics rows wait for that nobody has bound: when there are any, and when it is others than before.
+func (s *session) alarmUnbound(b, before Backlog) {
+	if b.Unbound == 0 || before.Unbound > 0 && slices.Equal(b.UnboundTopics, before.UnboundTopics) {
+		return
 	}
-	return rows > 0
+	topics := make([]string, len(b.UnboundTopics))
+	for i, topic := range b.UnboundTopics {
+		topics[i] = strconv.Quote(topic)
+		var invalid *outbox.InvalidError
+		if errors.As(outbox.Validate(outbox.Message{Topic: topic, Payload: []byte("x")}), &invalid) {
+			topics[i] += " (can never be: " + invalid.Faults[0].Rule + ")"
+		}
+	}
+	s.log.Warn("rows wait for topics that no relay has bound", slog.Int64("rows", b.Unbound),
+		slog.String("topics", strings.Join(topics, ", ")), slog.Bool("alert", true))
 }
 
 // purge deletes history that is older than the retention time, a little at a time.
@@ -95,7 +110,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (s *session) sent(items []*item) {
 	now := time.Now()
 	for _, it := range items {
-		s.metrics.Sent(s.work, it.row.Topic, now.Sub(it.row.CreatedAt))
+		s.metrics.Sent(s.work, it.row.Topic, max(0, now.Sub(it.row.CreatedAt)))
 		s.traces.end(it, "", now)
 	}
 }

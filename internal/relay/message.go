@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,9 +18,21 @@ const (
 	PropertyDedupKey = "outbox-dedup-key" // the same in every attempt of the row
 )
 
+// mostHeaders is how long the JSON text of headers may be. Properties of 32,000 bytes fit whatever way they are written.
+const mostHeaders = 256 << 10
+
 // message turns a row into a half message, without its place and time. A row that breaks a rule of RocketMQ comes back as a
 // failure instead: it would never go through.
 func (r *Relay) message(row *Row) (Half, *Failure) {
+	if len(row.Headers) > mostHeaders {
+		return Half{}, &Failure{Row: row.ID, Reason: ReasonBadHeaders, Error: fmt.Sprintf("headers are too long: over %d bytes of JSON", mostHeaders)}
+	}
+	if row.Size > outbox.MaxPayloadBytes {
+		return Half{}, &Failure{
+			Row: row.ID, Reason: ReasonBodyTooLarge,
+			Error: fmt.Sprintf("payload of %d bytes must be at most %d bytes", row.Size, outbox.MaxPayloadBytes),
+		}
+	}
 	headers, err := outbox.ParseHeaders(row.Headers)
 	if err != nil {
 		return Half{}, &Failure{Row: row.ID, Reason: ReasonBadHeaders, Error: err.Error()}
@@ -28,7 +41,7 @@ func (r *Relay) message(row *Row) (Half, *Failure) {
 	if dedup == "" {
 		dedup = r.origin + "-" + strconv.FormatInt(row.ID, 10)
 	}
-	keys := strings.Fields(row.Keys)
+	keys := strings.FieldsFunc(row.Keys, func(r rune) bool { return r == ' ' }) // other white space is a fault
 	err = outbox.Validate(outbox.Message{
 		Topic: row.Topic, Tag: row.Tag, Keys: keys, OrderingKey: row.OrderingKey, DedupKey: dedup, Headers: headers, Payload: row.Payload,
 	})

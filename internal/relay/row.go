@@ -13,12 +13,13 @@ type Row struct {
 	Shard       int16
 	Attempts    int16 // failures that were the row's own fault; outages are not counted
 	Topic       string
-	Tag         string // "" = none
-	Keys        string // business keys separated by spaces, "" = none
-	OrderingKey string // "" = unordered
-	DedupKey    string // "" = the default, <origin>-<id>
-	Headers     []byte // the JSON text of column headers, nil = none
-	Payload     []byte
+	Tag         string    // "" = none
+	Keys        string    // business keys separated by spaces, "" = none
+	OrderingKey string    // "" = unordered
+	DedupKey    string    // "" = the default, <origin>-<id>
+	Headers     []byte    // the JSON text of column headers, nil = none; cut, if it is far too long
+	Payload     []byte    // cut, if it is far too large
+	Size        int64     // of the payload in the table
 	DeliverAt   time.Time // zero = none
 }
 

@@ -12,22 +12,26 @@ import (
 const (
 	dueEvery   = 100 * time.Millisecond // between looks for rows whose delay is over
 	drawEvery  = 250 * time.Millisecond // between samples for the watermark
-	sweepEvery = time.Minute            // between reads from the very beginning, against anything unforeseen
+	sweepEvery = time.Minute            // between sweeps
+	dueShare   = 10                     // a look for due rows in so many times as long as the last one took
 )
 
 // reader takes rows in, one read at a time.
 type reader struct {
 	s         *session
 	watermark watermark
+	missed    int // reads thrown away, one after the other, because a guarded writer ended
 	lastDue   time.Time
+	dueWait   time.Duration // between looks for due rows
 	lastDraw  time.Time
-	lastSweep time.Time
+	span      span
+	swept     sweep
 }
 
 // run reads until ctx is done, then waits for the batches under way. It returns early if the session ends.
 func (r *reader) run(ctx context.Context) error {
 	s := r.s
-	r.lastSweep = time.Now()
+	r.swept = newSweep()
 	wait := s.cfg.PollBusy
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -77,30 +81,46 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 		return 1, false, nil // look again soon
 	}
 	limit := min(room, s.cfg.BatchRows)
-	if err := r.draw(); err != nil {
-		return 0, false, err
+	if time.Since(r.lastDraw) >= drawEvery {
+		if _, err := r.draw(); err != nil {
+			return 0, false, err
+		}
 	}
-	r.sweep()
+	decided := r.watermark.upTo // by a sample from before the read
 	started := time.Now()
 	shards, after, exclude := s.intake.begin(s.topics, routes.reach)
 	if shards == 0 {
 		return 0, false, nil
 	}
-	rows, err := s.store.ReadFresh(s.work, FreshQuery{
-		After: after, Shards: shards, Topics: routes.names(), Exclude: exclude, Limit: limit, Bytes: s.cfg.BatchBytes,
+	upTo := r.reach(after, decided)
+	rows, complete, err := s.store.ReadFresh(s.work, FreshQuery{
+		After: after, UpTo: upTo, Shards: shards, Topics: routes.names(), Exclude: exclude, Limit: limit, Bytes: s.cfg.BatchBytes,
+		Guard: r.watermark.guard(after),
 	})
 	if err != nil {
 		return 0, false, err
 	}
-	s.metrics.Read(s.work, len(rows), time.Since(started))
+	took := time.Since(started)
+	s.metrics.Read(s.work, len(rows), took)
+	if !complete {
+		return 0, true, r.missing()
+	}
+	r.missed = 0
 	batches := make(map[string]*batch, 1)
 	for i := range rows {
 		if s.intake.admit(&rows[i]) {
 			r.take(batches, routes, &rows[i])
 		}
 	}
-	seen, more := r.extent(rows, limit)
-	s.intake.advance(r.watermark.upTo, seen)
+	seen, more := r.extent(rows, limit, upTo)
+	if !more && upTo < math.MaxInt64 {
+		r.span.read(took)
+		more = true
+	}
+	s.intake.advance(decided, seen)
+	if err := r.sweep(batches, routes, shards, limit); err != nil {
+		return 0, false, err
+	}
 	if err := r.readDue(batches, routes, shards, limit); err != nil {
 		return 0, false, err
 	}
@@ -112,14 +132,26 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 	return taken, more, nil
 }
 
-// extent returns the id up to which a read saw every row, and whether there may be more behind it.
-func (r *reader) extent(rows []Row, limit int) (seen int64, more bool) {
+// reach returns the id up to which a read looks. A read from far back goes in steps. The last one is without end: what is not
+// decided yet is looked at as a whole each time.
+func (r *reader) reach(after, decided int64) int64 {
+	if r.span.least == 0 {
+		r.span = span{least: 100_000, took: time.Second}
+	}
+	if upTo := r.span.from(after, decided); upTo < decided {
+		return upTo
+	}
+	return math.MaxInt64
+}
+
+// extent returns the id up to which a read saw every row, and whether there may be more behind it, up to where it looked.
+func (r *reader) extent(rows []Row, limit int, upTo int64) (seen int64, more bool) {
 	var bytes int64
 	for i := range rows {
 		bytes += int64(len(rows[i].Payload))
 	}
 	if len(rows) < limit && bytes < r.s.cfg.BatchBytes {
-		return math.MaxInt64, false
+		return upTo, false
 	}
 	return rows[len(rows)-1].ID, true
 }
@@ -142,7 +174,7 @@ func (r *reader) take(batches map[string]*batch, routes routes, row *Row) {
 // readDue takes in the rows whose delay is over.
 func (r *reader) readDue(batches map[string]*batch, routes routes, shards uint64, limit int) error {
 	s := r.s
-	if time.Since(r.lastDue) < dueEvery {
+	if time.Since(r.lastDue) < r.dueWait {
 		return nil
 	}
 	r.lastDue = time.Now()
@@ -157,6 +189,7 @@ func (r *reader) readDue(batches map[string]*batch, routes routes, shards uint64
 	if err != nil {
 		return err
 	}
+	r.dueWait = max(dueEvery, dueShare*time.Since(r.lastDue))
 	for i := range rows {
 		if s.intake.admitDue(&rows[i]) {
 			r.take(batches, routes, &rows[i]) // if it is stranded, it is due again at the next look
@@ -185,23 +218,27 @@ func (r *reader) start(ctx context.Context, batches map[string]*batch) {
 	}
 }
 
-// draw samples how far the outbox is decided.
-func (r *reader) draw() error {
-	if time.Since(r.lastDraw) < drawEvery {
-		return nil
+// missing has the next read start where the rows of a guarded writer can be that has ended. What the last one returned is not
+// taken in: a row of it may be behind one of the same key that it did not see. Where that happens again and again, because many
+// such writers end, the next read starts where nothing has to be guarded.
+func (r *reader) missing() error {
+	ended, err := r.draw()
+	if r.missed++; r.missed > 1 || !ended { // not ended: its lock outlives it by a moment
+		r.s.intake.rewind(r.watermark.floor)
 	}
+	return err
+}
+
+// draw samples how far the outbox is decided. If a guarded writer has ended, the next read starts where its rows can be.
+func (r *reader) draw() (ended bool, err error) {
 	r.lastDraw = time.Now()
 	sample, err := r.s.store.Decided(r.s.work)
 	if err != nil {
-		return fmt.Errorf("sample the writers of the outbox: %w", err)
+		return false, fmt.Errorf("sample the writers of the outbox: %w", err)
 	}
-	r.watermark.observe(sample)
-	return nil
-}
-
-func (r *reader) sweep() {
-	if time.Since(r.lastSweep) >= sweepEvery {
-		r.lastSweep = time.Now()
-		r.s.intake.rewind()
+	back, ended := r.watermark.observe(sample, r.lastDraw)
+	if ended {
+		r.s.intake.rewind(back)
 	}
+	return ended, nil
 }

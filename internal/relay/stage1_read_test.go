@@ -20,7 +20,7 @@ func idle(t *testing.T, change ...func(*Config)) (*bench, *reader) {
 		<-b.work.Done()
 		return nil, b.work.Err()
 	}
-	return b, &reader{s: b.session, lastSweep: time.Now()}
+	return b, &reader{s: b.session, swept: newSweep()}
 }
 
 func TestExtentOfARead(t *testing.T) {
@@ -45,7 +45,7 @@ func TestExtentOfARead(t *testing.T) {
 		"almost the bytes":    {sized(4, 5), math.MaxInt64, false},
 	}
 	for name, tt := range tests {
-		seen, more := r.extent(tt.rows, 3)
+		seen, more := r.extent(tt.rows, 3, math.MaxInt64)
 		assert.Equal(t, tt.seen, seen, name)
 		assert.Equal(t, tt.more, more, name)
 	}
@@ -75,8 +75,8 @@ func TestReadAsksForWhatIsMissing(t *testing.T) {
 	for i := range asked {
 		slices.Sort(asked[i].Topics)
 	}
-	assert.Equal(t, FreshQuery{Shards: 1, Topics: []string{"t", "u"}, Exclude: []int64{}, Limit: 3, Bytes: 1000}, asked[0])
-	assert.Equal(t, FreshQuery{After: 50, Shards: 1, Topics: []string{"t", "u"}, Exclude: []int64{60, 61}, Limit: 3, Bytes: 1000}, asked[1],
+	assert.Equal(t, FreshQuery{UpTo: math.MaxInt64, Shards: 1, Topics: []string{"t", "u"}, Exclude: []int64{}, Limit: 3, Bytes: 1000}, asked[0])
+	assert.Equal(t, FreshQuery{After: 50, UpTo: math.MaxInt64, Shards: 1, Topics: []string{"t", "u"}, Exclude: []int64{60, 61}, Limit: 3, Bytes: 1000}, asked[1],
 		"behind 50 writers may still be, so 60 and 61 are left out by name")
 }
 
@@ -331,4 +331,42 @@ func TestRowsOfAnUnknownTopicAreStrandedNotLost(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, taken)
 	assert.Equal(t, []pauseKey{{"", "unbound"}}, b.intake.strandedAt())
+}
+
+// A read that may have missed rows of a writer that the watermark had passed takes nothing in: a row may be behind one of
+// its key that is missing. The next one starts where the missing rows can be.
+func TestReadThatMissedAWriterTakesNothingIn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, r := idle(t)
+		writers := []Writer{{Name: "long", XID: 7}}
+		b.db.decided = func() (Decided, error) { return Decided{Allocated: 50, Writers: writers}, nil }
+		var asked []FreshQuery
+		b.db.fresh = func(q FreshQuery) ([]Row, error) {
+			asked = append(asked, q)
+			if len(q.Guard) > 0 && writers == nil {
+				return []Row{*ordered(60, "k")}, nil
+			}
+			return nil, nil
+		}
+		b.db.missed = func(q FreshQuery) bool { return len(q.Guard) > 0 && writers == nil }
+		for range 2 {
+			_, _, err := r.read(t.Context())
+			require.NoError(t, err)
+			time.Sleep(guardAfter)
+		}
+		_, _, err := r.read(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []int64{7}, asked[2].Guard)
+		require.EqualValues(t, 50, asked[2].After)
+		writers = nil
+		taken, more, err := r.read(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, taken)
+		require.True(t, more)
+		_, _, err = r.read(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, asked[4].After)
+		require.Empty(t, asked[4].Guard)
+	})
 }

@@ -69,8 +69,9 @@ type BlockedKey struct {
 
 // Reader reads pending rows. Reading takes no lock and writes nothing.
 type Reader interface {
-	// ReadFresh returns rows that were never put off, in id order.
-	ReadFresh(ctx context.Context, q FreshQuery) ([]Row, error)
+	// ReadFresh returns rows that were never put off, in id order. If there are any, complete says whether every transaction of
+	// q.Guard was running in the snapshot that they were read in.
+	ReadFresh(ctx context.Context, q FreshQuery) (rows []Row, complete bool, err error)
 	// ReadDue returns rows whose available_at has passed, oldest first.
 	ReadDue(ctx context.Context, q DueQuery) ([]Row, error)
 	// Decided samples how far the outbox is decided: see Decided.
@@ -80,11 +81,13 @@ type Reader interface {
 // FreshQuery says which fresh rows to read.
 type FreshQuery struct {
 	After   int64 // only ids above it
+	UpTo    int64 // and up to this one
 	Shards  uint64
 	Topics  []string
 	Exclude []int64 // ids not to return
 	Limit   int     // rows
 	Bytes   int64   // payload bytes; one row is returned even if it is larger
+	Guard   []int64 // XIDs of writers
 }
 
 // DueQuery says which due rows to read.
@@ -100,7 +103,14 @@ type DueQuery struct {
 // of Writers is running any more, every id up to Allocated is committed or will never exist.
 type Decided struct {
 	Allocated int64
-	Writers   []string // virtual transaction ids holding RowExclusiveLock on outbox
+	Writers   []Writer
+}
+
+// A Writer is a transaction that may have inserted rows that nobody sees yet.
+type Writer struct {
+	Name     string // no other transaction has it, but PREPARE TRANSACTION changes it
+	XID      int64  // 0 = it has none yet, so it has written no row
+	Prepared bool
 }
 
 // Ledger writes decisions and their outcome.
@@ -163,13 +173,15 @@ type Gauges interface {
 
 // Backlog is the state of the outbox as an operator sees it.
 type Backlog struct {
-	Rows      int64         // pending; capped at the limit asked for
-	Oldest    time.Duration // age of the oldest pending row, 0 where there is none
-	PutOff    int64         // of them, delayed or backing off
-	Unbound   int64         // of them, for topics that are in no relay's list
-	Dead      int64
-	OpenCount int64         // open entries of the ledger
-	OpenAge   time.Duration // age of the oldest attempt with an open entry
+	Rows    int64         // pending; capped at the limit asked for
+	Oldest  time.Duration // age of the oldest pending row, 0 where there is none
+	PutOff  int64         // of them, delayed or backing off
+	Unbound int64         // of them, for topics that are in no relay's list
+	// UnboundTopics are some of the topics of those, cut where they are long.
+	UnboundTopics []string
+	Dead          int64
+	OpenCount     int64         // open entries of the ledger
+	OpenAge       time.Duration // age of the oldest attempt with an open entry
 }
 
 // Store is all of it.

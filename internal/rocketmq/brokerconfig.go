@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -96,19 +97,20 @@ func (b *BrokerConfig) read(text []byte) {
 		}
 		value = strings.TrimSpace(value)
 		n, _ := strconv.Atoi(value) // 0 where it is no number
+		n = max(n, 0)
 		switch strings.TrimSpace(name) {
 		case "transactionTimeOut":
-			b.TransactionTimeout = time.Duration(n) * time.Millisecond
+			b.TransactionTimeout = times(n, time.Millisecond)
 		case "slaveTimeout":
-			b.SlaveTimeout = time.Duration(n) * time.Millisecond
+			b.SlaveTimeout = times(n, time.Millisecond)
 		case "syncFlushTimeout":
-			b.SyncFlushTimeout = time.Duration(n) * time.Millisecond
+			b.SyncFlushTimeout = times(n, time.Millisecond)
 		case "flushDiskType":
 			b.FlushDiskType = value
 		case "brokerRole":
 			b.BrokerRole = value
 		case "fileReservedTime":
-			b.FileReservedTime = time.Duration(n) * time.Hour
+			b.FileReservedTime = times(n, time.Hour)
 		case "maxMessageSize":
 			b.MaxMessageSize = n
 		case "autoCreateTopicEnable":
@@ -119,6 +121,11 @@ func (b *BrokerConfig) read(text []byte) {
 			b.AllAckInSync = value == "true"
 		}
 	}
+}
+
+// times returns n units, or the longest time there is.
+func times(n int, unit time.Duration) time.Duration {
+	return unit * min(time.Duration(n), math.MaxInt64/unit)
 }
 
 // HasFence reports whether the broker refuses commits after the window with 604: 5.1.4 and newer do (5.1.0 does not). False

@@ -69,11 +69,11 @@ func (c *checkbacks) ExecuteLocalTransaction(*primitive.Message) primitive.Local
 
 func checkedHalf(m *primitive.MessageExt) txcheck.Half {
 	number := func(property string) int {
-		n, err := strconv.Atoi(m.GetProperty(property))
+		n, err := strconv.ParseUint(m.GetProperty(property), 10, 31)
 		if err != nil {
 			return 0
 		}
-		return n
+		return int(n)
 	}
 	return txcheck.Half{
 		UniqKey: m.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex),

@@ -10,18 +10,23 @@ import (
 
 // Reading, as statements with a snapshot of one instant.
 
-func (s *memStore) readFresh(q relay.FreshQuery) []relay.Row {
+func (s *memStore) readFresh(q relay.FreshQuery) (rows []relay.Row, complete bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	running := make(map[int64]bool)
+	for _, xid := range s.writers {
+		running[xid] = true
+	}
+	complete = s.rules.noGuard || !slices.ContainsFunc(q.Guard, func(xid int64) bool { return !running[xid] })
 	excluded := setOf(q.Exclude)
 	var found []*memRow
 	for _, r := range s.outbox {
-		if r.ID > q.After && r.available.IsZero() && s.readable(r, q.Shards, q.Topics, excluded) {
+		if r.ID > q.After && r.ID <= q.UpTo && r.available.IsZero() && s.readable(r, q.Shards, q.Topics, excluded) {
 			found = append(found, r)
 		}
 	}
 	slices.SortFunc(found, func(a, b *memRow) int { return cmp.Compare(a.ID, b.ID) })
-	return firstRows(found, q.Limit, q.Bytes)
+	return firstRows(found, q.Limit, q.Bytes), complete
 }
 
 func (s *memStore) readDue(q relay.DueQuery) []relay.Row {
@@ -73,15 +78,15 @@ func (s *memStore) allocated() int64 {
 	return s.seq
 }
 
-func (s *memStore) inserting() []string {
+func (s *memStore) inserting() []relay.Writer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rules.noWriters {
 		return nil
 	}
-	var writers []string
-	for tx := range s.writers {
-		writers = append(writers, tx)
+	var writers []relay.Writer
+	for tx, xid := range s.writers {
+		writers = append(writers, relay.Writer{Name: tx, XID: xid})
 	}
 	return writers
 }

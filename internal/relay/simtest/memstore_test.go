@@ -25,7 +25,8 @@ type memStore struct {
 	leases   map[uuid.UUID]*memLease
 	attempts map[relay.AttemptID]*memAttempt
 	topics   map[string]relay.Topic
-	writers  map[string]struct{} // transactions with RowExclusiveLock on outbox
+	writers  map[string]int64 // transactions with RowExclusiveLock on outbox, and their XIDs
+	xids     int64
 }
 
 // storeRules are the rules that a mutant breaks. The zero value breaks none.
@@ -38,6 +39,7 @@ type storeRules struct {
 	noBlockedKeys      bool // the keys that must wait are not loaded
 	buryWithoutLease   bool // put-offs and dead letters do not look at the lease
 	noWriters          bool // open transactions are not seen, so that small ids may be passed
+	noGuard            bool // reads count although a guarded writer has ended
 	strikesSettle      bool // an entry that is struck is settled as well
 }
 
@@ -74,7 +76,7 @@ func newMemStore(a *audit, t *trace, rules storeRules) *memStore {
 	return &memStore{
 		audit: a, trace: t, rules: rules, origin: uuid.New(),
 		outbox: make(map[int64]*memRow), dead: make(map[int64]*memRow), leases: make(map[uuid.UUID]*memLease),
-		attempts: make(map[relay.AttemptID]*memAttempt), topics: make(map[string]relay.Topic), writers: make(map[string]struct{}),
+		attempts: make(map[relay.AttemptID]*memAttempt), topics: make(map[string]relay.Topic), writers: make(map[string]int64),
 	}
 }
 
@@ -82,7 +84,8 @@ func newMemStore(a *audit, t *trace, rules storeRules) *memStore {
 func (s *memStore) begin(tx string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.writers[tx] = struct{}{}
+	s.xids++
+	s.writers[tx] = s.xids
 }
 
 // insert adds a row that nobody sees yet, and returns its id.

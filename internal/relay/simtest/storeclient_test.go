@@ -143,8 +143,12 @@ func (c *storeClient) StillThere(ctx context.Context, rows []int64) ([]int64, er
 	return call(ctx, c, "StillThere", seldom, func() ([]int64, error) { return c.db.stillThere(rows), nil })
 }
 
-func (c *storeClient) ReadFresh(ctx context.Context, q relay.FreshQuery) ([]relay.Row, error) {
-	return call(ctx, c, "ReadFresh", seldom, func() ([]relay.Row, error) { return c.db.readFresh(q), nil })
+func (c *storeClient) ReadFresh(ctx context.Context, q relay.FreshQuery) (rows []relay.Row, complete bool, err error) {
+	rows, err = call(ctx, c, "ReadFresh", seldom, func() (found []relay.Row, _ error) {
+		found, complete = c.db.readFresh(q)
+		return found, nil
+	})
+	return rows, complete, err
 }
 
 func (c *storeClient) ReadDue(ctx context.Context, q relay.DueQuery) ([]relay.Row, error) {

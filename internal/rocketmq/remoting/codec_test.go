@@ -148,6 +148,10 @@ func TestFrameOverTheLimitIsTakenBack(t *testing.T) {
 	require.Len(t, decodeAll(t, e.Bytes()), 2)
 }
 
+func jsonHeader(header string) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(header))), header...)
+}
+
 func TestHostileFramesAreErrors(t *testing.T) {
 	t.Parallel()
 	binaryHeader := func(change func(b []byte)) []byte {
@@ -172,6 +176,12 @@ func TestHostileFramesAreErrors(t *testing.T) {
 		"value beyond ext":        binaryHeader(func(b []byte) { b[remarkAt+15] = 0x7f }),
 		"no JSON":                 append([]byte{0, 0, 0, 3}, "{x}"...),
 		"JSON, no object":         append([]byte{0, 0, 0, 4}, "null"...),
+		"JSON without a code":     jsonHeader(`{"flag":1,"opaque":1}`),
+		"JSON without an opaque":  jsonHeader(`{"flag":1,"code":0}`),
+		"code null":               jsonHeader(`{"flag":1,"code":null,"opaque":1}`),
+		"opaque as text":          jsonHeader(`{"flag":1,"code":0,"opaque":"1"}`),
+		"opaque over 32 bits":     jsonHeader(`{"flag":1,"code":0,"opaque":4294967297}`),
+		"broken opaque":           jsonHeader(`{"flag":1,"code":0,"opaque":1.5}`),
 		"cut JSON":                append([]byte{0, 0, 0, 9}, `{"code":1`...),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -83,9 +83,17 @@ func (c *Command) decodeJSON(h []byte) error {
 	if !root.IsObject() {
 		return fmt.Errorf("%w: JSON header is no object", ErrMalformed)
 	}
-	c.Code = int(root.Get("code").Int())
-	c.Opaque = int32(root.Get("opaque").Int())
-	c.Flag = int32(root.Get("flag").Int())
+	for name, set := range map[string]func(int32){
+		"code":   func(n int32) { c.Code = int(n) },
+		"opaque": func(n int32) { c.Opaque = n },
+		"flag":   func(n int32) { c.Flag = n },
+	} {
+		n := root.Get(name)
+		if n.Type != gjson.Number || n.Num != float64(int32(n.Num)) { // a missing code is not 0, which would be success
+			return fmt.Errorf("%w: %s of JSON header", ErrMalformed, name)
+		}
+		set(int32(n.Num))
+	}
 	c.remark = []byte(root.Get("remark").String())
 	c.json = root.Get("extFields")
 	return nil
