@@ -7,7 +7,7 @@ func (s *Store) Statements() map[string]string {
 		"delete rows": sqlDeleteRows, "put off": sqlPutOff, "bury": sqlBuryRows, "open attempts": sqlOpenAttempts,
 		"blocked keys": sqlBlockedKeys, "still there": sqlStillThere, "purge": sqlPurge, "pending": sqlPending,
 		"put off rows": sqlPendingPutOff, "in doubt": sqlInDoubt, "open by age": sqlOpenByAge,
-		"allocated": sqlAllocated, "writers": sqlWriters, "renew": sqlRenew, "bury expired": sqlBuryExpired, "free shards": sqlFreeShards,
+		"allocated": sqlAllocated, "writers": sqlWriters, "renew": sqlRenew, "bury expired": sqlBuryExpired, "standing": sqlStanding,
 		"lock attempt": sqlLockAttempt, "move entries": sqlMoveEntries, "dead": sqlDead,
 	}
 	for name, text := range statements {

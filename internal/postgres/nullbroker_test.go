@@ -55,3 +55,7 @@ func (*nullBroker) ReadBack(context.Context, string, relay.TopicQueue, int64, fu
 }
 
 func (*nullBroker) Dispatched(context.Context, string, int64) (bool, error) { return true, nil }
+
+func (*nullBroker) StoredAt(context.Context, string, relay.StoredHalf) (time.Time, error) {
+	return time.Now(), nil
+}

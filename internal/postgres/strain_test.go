@@ -233,7 +233,7 @@ func (s *strain) calls(q relay.FreshQuery, rows []relay.Row) []call {
 		{"renew", me + `, 30000000`, ""},
 		// The rest comes every few seconds or less often.
 		{"bury expired", me, ""},
-		{"free shards", "", ""},
+		{"standing", "", ""},
 		{"purge", `0, 100`, ""},
 		{"pending", `100000`, ""},
 		{"put off rows", `100000`, ""},
