@@ -183,9 +183,16 @@ func Mutants() []Mutant {
 		{
 			Rule: "d", What: "the cursor passes ids of transactions that may still commit",
 			File:    "internal/relay/watermark.go",
-			Old:     "	if len(sample.Writers) == 0 {",
-			New:     "	if len(sample.Writers) >= 0 {",
+			Old:     "		floor = min(floor, in.since)\n		if in.xid == 0 || now.Sub(in.seen) < guardAfter {\n			upTo = min(upTo, in.since)\n		}\n",
+			New:     "",
 			Package: simulation, Tests: "TestLives",
+		},
+		{
+			Rule: "d", What: "a read behind the ids of a transaction that has just ended is taken in",
+			File:    "internal/relay/stage1_read.go",
+			Old:     "	if !complete {\n",
+			New:     "	if false {\n",
+			Package: "./internal/relay",
 		},
 	}
 }
