@@ -1,0 +1,53 @@
+// Command model explores the protocol and prints what came of it: first the configurations with every rule in force, then each
+// rule removed. With RULE=name in the environment it removes that rule only, and tells the counter-example step by step.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/outbox-relay/outbox-relay/internal/model"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Getenv("RULE"))
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "model:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, rule string) error {
+	if rule != "" {
+		return tell(ctx, rule)
+	}
+	return errors.Join(whole(ctx, os.Stdout), removals(ctx, os.Stdout))
+}
+
+// tell removes one rule and prints the counter-example.
+func tell(ctx context.Context, name string) error {
+	var names []string
+	for _, info := range model.Rules() {
+		names = append(names, info.Name)
+		if info.Name != name && info.Number != name {
+			continue
+		}
+		c, r, err := model.Remove(ctx, info.Rule, model.Small())
+		if err != nil {
+			return err
+		}
+		fmt.Printf("Without rule %s (%s): %s\n%s: %d states, %s\n\n", info.Number, info.Means, r.Verdict(), c.Name, r.States, duration(r))
+		for i, step := range r.Trace {
+			fmt.Printf("%3d  %s\n", i+1, step)
+		}
+		return nil
+	}
+	return fmt.Errorf("RULE: there is no rule %q; the rules are %s", name, strings.Join(names, ", "))
+}
