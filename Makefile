@@ -28,6 +28,10 @@ demo: ## Start everything, send orders, kill the relay, and count what arrived (
 test: bin/with-servers ## Run every test on a real PostgreSQL and a real RocketMQ, with the race detector.
 	@bin/with-servers -- $(GO) test -race -count=1 -timeout=14m $(TESTFLAGS) $(PACKAGES)
 
+.PHONY: model
+model: ## Explore the protocol's states, and each rule removed (minutes). RULE=name tells one counter-example.
+	@$(GO) run ./internal/model/cmd/model
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linters (the first time builds them, which takes minutes).
 	@$(GOLANGCI_LINT) run

@@ -21,6 +21,23 @@ func TestEveryRuleInForce(t *testing.T) {
 	}
 }
 
+// Attempts are not bounded by the room that a state has for them: with less of it nothing is missing.
+func TestThereIsRoomForEveryAttempt(t *testing.T) {
+	t.Parallel()
+	for _, c := range Small()[:3] {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			three, err := Explore(t.Context(), c)
+			require.NoError(t, err)
+			c.Slots = 2
+			two, err := Explore(t.Context(), c)
+			require.NoError(t, err)
+			require.Equal(t, three.States, two.States)
+			require.Equal(t, three.Transitions, two.Transitions)
+		})
+	}
+}
+
 // No rule is idle: without it the explorer finds what it is there to prevent.
 func TestARuleRemoved(t *testing.T) {
 	t.Parallel()

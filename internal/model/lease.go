@@ -95,7 +95,7 @@ func (g *generator) load(n *State, i int) {
 		*p = Progress{}
 		for k := range g.Slots {
 			a := n.Attempts[r][k] // where a removed rule has led to two, one of them; which, must not depend on a slot's name
-			if g.loads(i, a) && (p.Stage == None || a.pack() > n.Attempts[r][p.Slot].pack()) {
+			if g.loads(n, i, a) && (p.Stage == None || a.pack() > n.Attempts[r][p.Slot].pack()) {
 				p.Stage, p.Slot = InDoubt, uint8(k)
 			}
 		}
@@ -106,14 +106,16 @@ func (g *generator) load(n *State, i int) {
 }
 
 // loads reports whether a new owner finds an attempt among the open ones.
-func (g *generator) loads(i int, a Attempt) bool {
+func (g *generator) loads(s *State, i int, a Attempt) bool {
 	switch {
 	case a.Entry != Open || g.has(LoadAttempts):
 		return false
+	case a.By == 0:
+		return true
 	case int(a.By) == i+1:
 		return !g.has(LoadOwn)
 	default:
-		return a.By == 0 || !g.has(LoadLiving)
+		return !s.Leases[a.By-1].Stands || !g.has(LoadLiving)
 	}
 }
 

@@ -43,7 +43,7 @@ func drawState(t *rapid.T, c *Config) State {
 func TestPackingLosesOnlyNames(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		c := rapid.SampledFrom(append(Small(), Large()...)).Draw(t, "config")
+		c := rapid.SampledFrom(append(append(Small(), Large()...), Largest())).Draw(t, "config")
 		s := drawState(t, &c)
 		p := c.pack(&s)
 		again := c.unpack(p)

@@ -86,8 +86,9 @@ func (c *Config) tidyLate(s *State) {
 		undecided := entry == NoEntry && !slices.ContainsFunc(s.Late[:], func(o Request) bool {
 			return o.Kind == LateDecide && o.Row == q.Row && o.Slot == q.Slot
 		})
-		same := entry == Settled || entry == Struck && q.Kind == LateStrike
-		if undecided || same && !c.has(ChangeOnce) {
+		again := entry == Settled && q.Kind == LateSettle || entry == Struck && q.Kind == LateStrike
+		idle := entry == Settled && !c.has(ChangeOnce)
+		if undecided || again || idle {
 			s.Late[at] = Request{}
 		}
 	}

@@ -1,5 +1,6 @@
 // Command model explores the protocol and prints what came of it: first the configurations with every rule in force, then each
-// rule removed. With RULE=name in the environment it removes that rule only, and tells the counter-example step by step.
+// rule removed. With RULE=name in the environment it removes that rule only, and tells the counter-example step by step; with
+// LARGEST=1 it explores one configuration more, which takes longest.
 package main
 
 import (
@@ -16,7 +17,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Getenv("RULE"))
+	err := run(ctx, os.Getenv("RULE"), os.Getenv("LARGEST") != "")
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "model:", err)
@@ -24,11 +25,15 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, rule string) error {
+func run(ctx context.Context, rule string, largest bool) error {
 	if rule != "" {
 		return tell(ctx, rule)
 	}
-	return errors.Join(whole(ctx, os.Stdout), removals(ctx, os.Stdout))
+	configs := append(model.Small(), model.Large()...)
+	if largest {
+		configs = append(configs, model.Largest())
+	}
+	return errors.Join(whole(ctx, os.Stdout, configs), removals(ctx, os.Stdout))
 }
 
 // tell removes one rule and prints the counter-example.
