@@ -82,7 +82,7 @@ func sortedLate(s State) [maxLate]Request {
 func TestSetKeepsWhatItIsGiven(t *testing.T) {
 	t.Parallel()
 	s := newSet()
-	const n = 200_000 // grows a few times
+	const n = 100_000 // grows a few times
 	for i := range uint64(n) {
 		number, isNew := s.add(packed{i % 7, i / 7, i * i})
 		require.True(t, isNew)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -17,27 +18,27 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Getenv("RULE"), os.Getenv("LARGEST") != "")
+	err := run(ctx, os.Stdout, os.Getenv("RULE"), os.Getenv("LARGEST") != "")
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "model:", err)
+		_, _ = fmt.Fprintln(os.Stderr, "model:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, rule string, largest bool) error {
+func run(ctx context.Context, out io.Writer, rule string, largest bool) error {
 	if rule != "" {
-		return tell(ctx, rule)
+		return tell(ctx, out, rule)
 	}
 	configs := append(model.Small(), model.Large()...)
 	if largest {
 		configs = append(configs, model.Largest())
 	}
-	return errors.Join(whole(ctx, os.Stdout, configs), removals(ctx, os.Stdout))
+	return errors.Join(whole(ctx, out, configs), removals(ctx, out))
 }
 
 // tell removes one rule and prints the counter-example.
-func tell(ctx context.Context, name string) error {
+func tell(ctx context.Context, out io.Writer, name string) error {
 	var names []string
 	for _, info := range model.Rules() {
 		names = append(names, info.Name)
@@ -48,11 +49,15 @@ func tell(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("Without rule %s (%s): %s\n%s: %d states, %s\n\n", info.Number, info.Means, r.Verdict(), c.Name, r.States, duration(r))
+		text := fmt.Sprintf("Without rule %s (%s): %s\n%s: %d states, %s\n\n", info.Number, info.Means, r.Verdict(), c.Name, r.States, duration(r))
 		for i, step := range r.Trace {
-			fmt.Printf("%3d  %s\n", i+1, step)
+			text += fmt.Sprintf("%3d  %s\n", i+1, step)
 		}
-		return nil
+		if info.Note != "" {
+			text += info.Note + "\n"
+		}
+		_, err = io.WriteString(out, text)
+		return err
 	}
 	return fmt.Errorf("RULE: there is no rule %q; the rules are %s", name, strings.Join(names, ", "))
 }

@@ -26,10 +26,10 @@ func whole(ctx context.Context, out io.Writer, configs []model.Config) error {
 		return err
 	}
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "configuration\tstates\ttransitions\ttime\tverdict")
+	_, _ = fmt.Fprintln(t, "configuration\tstates\ttransitions\ttime\tverdict") // Flush tells of errors
 	var wrong error
 	for i, r := range results {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\n", configs[i].Name, r.States, r.Transitions, duration(r), r.Verdict())
+		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\n", configs[i].Name, r.States, r.Transitions, duration(r), r.Verdict())
 		if r.Broken != 0 {
 			wrong = errors.Join(wrong, fmt.Errorf("%s: %s", configs[i].Name, r.Verdict()))
 		}
@@ -53,7 +53,7 @@ func removals(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nrule\tremoved\tin\tcounter-example")
+	_, _ = fmt.Fprintln(t, "\nrule\tremoved\tin\tcounter-example")
 	var wrong error
 	for i, rule := range rules {
 		r := results[i]
@@ -61,7 +61,7 @@ func removals(ctx context.Context, out io.Writer) error {
 		if after[i].Broken != 0 {
 			verdict += "; let pass, " + after[i].Verdict()
 		}
-		fmt.Fprintf(t, "%s\t%s: %s\t%s\t%s\n", rule.Number, rule.Name, rule.Means, configs[i].Name, verdict)
+		_, _ = fmt.Fprintf(t, "%s\t%s: %s\t%s\t%s\n", rule.Number, rule.Name, rule.Means, configs[i].Name, verdict)
 		if r.Broken != rule.Breaks {
 			wrong = errors.Join(wrong, fmt.Errorf("without rule %s (%s): %s", rule.Number, rule.Name, verdict))
 		}
