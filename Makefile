@@ -45,6 +45,10 @@ fuzz: ## Run every fuzz test for FUZZTIME (20s), one after the other.
 		done; \
 	done
 
+.PHONY: model
+model: ## Explore the protocol's states, and each rule removed (minutes). RULE=name tells one counter-example.
+	@$(GO) run ./internal/model/cmd/model
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linters (the first time builds them, which takes minutes).
 	@$(GOLANGCI_LINT) run
