@@ -10,15 +10,14 @@ import (
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 )
 
-// Along the primary key, at most $1 rows: what it costs is bounded even when the relay was away for days. The first row by
-// id stands for the oldest.
+// Along the primary key, at most $1 rows: what it costs is bounded even when the relay was away for days. One scan: it
+// steps over what was sent while PostgreSQL could not clean up.
 const sqlPending = `
 SELECT count(*), count(*) FILTER (WHERE NOT bound),
        (array_agg(DISTINCT left(topic, 200)) FILTER (WHERE NOT bound))[:5],
-       coalesce((SELECT CASE WHEN isfinite(created_at)
-                             THEN least(extract(epoch FROM clock_timestamp() - created_at) * 1000000, 9e15)::bigint END
-                   FROM {schema}.outbox ORDER BY id LIMIT 1), 0)
-  FROM (SELECT topic, topic IN (SELECT topic FROM {schema}.outbox_topic) AS bound FROM {schema}.outbox ORDER BY id LIMIT $1) o`
+       least(coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE isfinite(created_at))) * 1000000, 0), 9e15)::bigint
+  FROM (SELECT topic, created_at, topic IN (SELECT topic FROM {schema}.outbox_topic) AS bound
+          FROM {schema}.outbox ORDER BY id LIMIT $1) o`
 
 const sqlPendingPutOff = `
 SELECT count(*)

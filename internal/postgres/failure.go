@@ -39,26 +39,32 @@ func (s *Store) PutOff(ctx context.Context, session uuid.UUID, failures []relay.
 }
 
 // A row that was put back by hand while its dead letter was left there cannot have another. It is parked: neither of the two
-// payloads is lost, and what is wrong is in last_error.
+// payloads is lost, and what is wrong is in last_error. The ids are given as arrays: joined with a list, the whole outbox was
+// compared with it where statistics were wrong.
 const sqlBuryRows = `
 WITH lease AS (
   SELECT 1 FROM {schema}.outbox_lease WHERE session = $1 AND expires_at > clock_timestamp() FOR KEY SHARE
+), there AS (
+  SELECT ARRAY (SELECT id FROM {schema}.outbox_dead WHERE id = ANY ($2::bigint[])) AS ids
+), f AS MATERIALIZED (
+  SELECT * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::smallint[]) AS f (id, reason, error, broker, counted)
 ), d AS (
   DELETE FROM {schema}.outbox o
-   USING lease, unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::smallint[]) AS f (id, reason, error, broker, counted)
-   WHERE o.id = f.id AND NOT EXISTS (SELECT FROM {schema}.outbox_dead x WHERE x.id = o.id)
-  RETURNING o.*, f.reason, f.error, f.broker, f.counted
+   USING lease
+   WHERE o.id = ANY ($2::bigint[]) AND o.id <> ALL ((SELECT ids FROM there)::bigint[])
+  RETURNING o.*
 ), dead AS (
   INSERT INTO {schema}.outbox_dead (id, created_at, deliver_at, shard, attempts, topic, tag, keys, ordering_key, dedup_key,
                                     headers, payload, reason, error, broker)
   SELECT id, created_at, deliver_at, shard, least(attempts::integer + counted, 32767), topic, tag, keys, ordering_key, dedup_key,
          headers, payload, reason, error, nullif(broker, '')
-    FROM d
+    FROM d JOIN f USING (id)
 ), parked AS (
   UPDATE {schema}.outbox o
-     SET available_at = 'infinity', last_error = f.reason || ': ' || f.error || ' (not moved: outbox_dead has a row of this id)'
-    FROM lease, unnest($2::bigint[], $3::text[], $4::text[]) AS f (id, reason, error)
-   WHERE o.id = f.id AND EXISTS (SELECT FROM {schema}.outbox_dead x WHERE x.id = o.id)
+     SET available_at = 'infinity',
+         last_error = (SELECT f.reason || ': ' || f.error FROM f WHERE f.id = o.id) || ' (not moved: outbox_dead has a row of this id)'
+    FROM lease
+   WHERE o.id = ANY ((SELECT ids FROM there)::bigint[])
 )
 SELECT count(*) FROM lease`
 

@@ -46,9 +46,9 @@ func (o *outbox) measure(mode string, calls ...call) []cost {
 			execute += `(` + c.args + `)`
 		}
 		rows, err := conn.Query(ctx, execute, pgx.QueryExecModeSimpleProtocol)
-		require.NoError(o.t, err)
+		require.NoError(o.t, err, "%s, %s", mode, c.statement)
 		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		require.NoError(o.t, err, c.statement)
+		require.NoError(o.t, err, "%s, %s", mode, c.statement)
 		costs[i] = readCost(lines)
 		run(`DEALLOCATE p`)
 	}

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,11 +21,12 @@ func TestPlans(t *testing.T) {
 	o.exec(`ALTER TABLE outbox_attempt SET (autovacuum_enabled = off)`)
 	session := o.session("a", all)
 
-	check := func(when string) {
+	check := func(when string, most int) {
 		t.Helper()
 		for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 			for _, p := range plans(session.String()) {
-				plan := o.explain(mode, o.Statements()[p.statement], p.args)
+				cost := o.measure(mode, call{p.statement, p.args, ""})[0]
+				plan := cost.plan
 				where := fmt.Sprintf("%s, %s, %s:\n%s", when, mode, p.statement, plan)
 				require.NotContains(t, plan, "Seq Scan on outbox ", where)
 				require.NotContains(t, plan, "Seq Scan on outbox_attempt", where)
@@ -33,26 +35,29 @@ func TestPlans(t *testing.T) {
 					require.Regexp(t, `Index (Only )?Scan( Backward)? using `+index+` `, plan, where)
 				}
 				require.LessOrEqual(t, strings.Count(plan, "Sort Key"), p.sorts, where)
+				if p.batch {
+					require.LessOrEqual(t, cost.buffers, most, where)
+				}
 			}
 		}
 	}
-	check("empty")
+	check("empty", batchBuffers)
 	o.exec(`INSERT INTO outbox (topic, ordering_key, payload, available_at) SELECT 'orders', CASE WHEN n % 2 = 0 THEN 'key ' || n % 999 END,
 		convert_to(repeat('x', 200), 'UTF8'), CASE WHEN n % 500 = 0 THEN now() END FROM generate_series(1, 200000) n`)
 	o.exec(`INSERT INTO outbox_attempt (id, session, shards, broker, address, born_at, window_s, topics, queues, read_from, ids, targets,
 		shard, half_offsets, log_offsets, closed_at)
 		SELECT decode(lpad(to_hex(n), 28, '0'), 'hex'), gen_random_uuid(), -1, 'b', 'a', now(), 10, '{orders}', '{0}', '{0}', '{1}', '{1}', '{1}',
 		'{1}', '{1}', CASE WHEN n > 20 THEN now() - n * interval '1 min' END FROM generate_series(1, 20000) n`)
-	check("never analyzed")
+	check("never analyzed", batchBuffers)
 	o.exec(`ANALYZE`)
-	check("analyzed")
+	check("analyzed", batchBuffers)
 	o.exec(`DELETE FROM outbox WHERE id > 100`)
-	check("settled")
+	check("settled", math.MaxInt) // a read from far back steps over what was sent
 	o.exec(`VACUUM`)
 	o.exec(`ANALYZE`)
-	check("vacuumed and analyzed")
+	check("vacuumed and analyzed", batchBuffers)
 	o.exec(`INSERT INTO outbox (topic, payload) SELECT 'orders', 'x' FROM generate_series(1, 200000) n`)
-	check("analyzed empty, full again")
+	check("analyzed empty, full again", batchBuffers)
 }
 
 // A planCase is a statement, its arguments as SQL, the indexes it must use and how often it may sort.
@@ -61,7 +66,12 @@ type planCase struct {
 	args      string
 	indexes   []string
 	sorts     int
+	batch     bool // handles one batch, and touches no more than that
 }
+
+// batchBuffers is what a statement may touch that handles a batch of 500 rows: some for each row, for its index entry and itself,
+// and as many again for what it leaves out.
+const batchBuffers = 10 * 500
 
 func plans(session string) []planCase {
 	numbers := make([]string, 500)
@@ -69,54 +79,38 @@ func plans(session string) []planCase {
 		numbers[i] = strconv.Itoa(i + 1)
 	}
 	ids, me := `'{`+strings.Join(numbers, ",")+`}'`, "'"+session+"'"
+	each := func(text string) string {
+		return `'{` + strings.TrimSuffix(strings.Repeat(text+",", len(numbers)), ",") + `}'`
+	}
 	return []planCase{
-		{"read fresh", `100000, -1, '{orders}', ` + ids + `, 500, 4000000, '{}', 9223372036854775807`, []string{"outbox_pkey"}, 0},
-		{"read fresh", `0, -1, '{orders}', '{}', 500, 4000000, '{}', 9223372036854775807`, []string{"outbox_pkey"}, 0},
-		{"read due", `-1, '{orders}', ` + ids + `, 500, 4000000`, []string{"outbox_retry"}, 0},
-		{"settle", `'\x00', ` + me, []string{"outbox_attempt_pkey"}, 0},
-		{"delete all", `'\x00'`, []string{"outbox_pkey", "outbox_attempt_pkey"}, 0},
+		{"read fresh", `100000, -1, '{orders}', ` + ids + `, 500, 4000000, '{}', 9223372036854775807`, []string{"outbox_pkey"}, 0, true},
+		{"read fresh", `0, -1, '{orders}', '{}', 500, 4000000, '{}', 9223372036854775807`, []string{"outbox_pkey"}, 0, true},
+		{"read due", `-1, '{orders}', ` + ids + `, 500, 4000000`, []string{"outbox_retry"}, 0, true},
+		{"settle", `'\x00', ` + me, []string{"outbox_attempt_pkey"}, 0, true},
+		{"delete all", `'\x00'`, []string{"outbox_pkey", "outbox_attempt_pkey"}, 0, true},
 		{
 			"decide", `'\x00', ` + me + `, -1, 'b', 'a', now(), 10, '{t}', '{1}', '{1}', ` + ids + `, '{1}', NULL, '{1}', '{1}', '{1}', NULL, NULL`,
 			[]string{"outbox_pkey"},
 			0,
+			true,
 		},
-		{"delete rows", ids, []string{"outbox_pkey"}, 0},
-		{"put off", me + `, ` + ids + `, '{1}', '{e}', '{1}'`, []string{"outbox_pkey"}, 0},
-		{"bury", me + `, ` + ids + `, '{r}', '{e}', '{b}', '{1}'`, []string{"outbox_pkey"}, 0},
-		{"open attempts", `-1`, []string{"outbox_attempt_open"}, 1},
-		{"blocked keys", `-1`, []string{"outbox_retry"}, 1},
-		{"still there", ids, []string{"outbox_pkey", "outbox_dead_pkey"}, 1},
-		{"purge", `604800000000, 100`, []string{"outbox_attempt_closed", "outbox_attempt_pkey"}, 0},
-		{"pending", `10000`, []string{"outbox_pkey"}, 0},
-		{"put off rows", `10000`, []string{"outbox_retry"}, 0},
-		{"in doubt", ``, []string{"outbox_attempt_open"}, 0},
-		{"open by age", `'{1,60}'`, []string{"outbox_attempt_open"}, 1},
+		{"delete rows", ids, []string{"outbox_pkey"}, 0, true},
+		{"put off", me + `, ` + ids + `, ` + each("1") + `, ` + each("e") + `, ` + each("1"), []string{"outbox_pkey"}, 0, true},
+		{"bury", me + `, ` + ids + `, ` + each("r") + `, ` + each("e") + `, ` + each("b") + `, ` + each("1"), []string{"outbox_pkey"}, 0, true},
+		{"open attempts", `-1`, []string{"outbox_attempt_open"}, 1, false},
+		{"blocked keys", `-1`, []string{"outbox_retry"}, 1, false},
+		{"still there", ids, []string{"outbox_pkey", "outbox_dead_pkey"}, 1, false},
+		{"purge", `604800000000, 100`, []string{"outbox_attempt_closed", "outbox_attempt_pkey"}, 0, true},
+		{"pending", `10000`, []string{"outbox_pkey"}, 0, false},
+		{"put off rows", `10000`, []string{"outbox_retry"}, 0, false},
+		{"lock attempt", `'\x00'`, []string{"outbox_attempt_pkey"}, 0, true},
+		{"move entries", `'\x00', '{1}', '{2}', false, ` + me, []string{"outbox_attempt_pkey"}, 0, true},
+		{"renew", me + `, 60000000`, nil, 0, true},
+		{"allocated", ``, nil, 0, true},
+		{"dead", `10000`, []string{"outbox_dead_pkey"}, 0, false},
+		{"in doubt", ``, []string{"outbox_attempt_open"}, 0, false},
+		{"open by age", `'{1,60}'`, []string{"outbox_attempt_open"}, 1, false},
 	}
-}
-
-// explain returns the plan that a session of the relay's pool makes of a statement.
-func (o *outbox) explain(mode, statement, args string) string {
-	o.t.Helper()
-	conn, err := o.pool.Acquire(o.t.Context())
-	require.NoError(o.t, err)
-	defer conn.Release()
-	run := func(sql string) {
-		_, err := conn.Exec(o.t.Context(), sql)
-		require.NoError(o.t, err, sql)
-	}
-	run(`SET plan_cache_mode = ` + mode)
-	run(`PREPARE p AS ` + statement)
-	call := `EXPLAIN (COSTS off) EXECUTE p`
-	if args != "" {
-		call += `(` + args + `)`
-	}
-	rows, err := conn.Query(o.t.Context(), call, pgx.QueryExecModeSimpleProtocol)
-	require.NoError(o.t, err)
-	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	require.NoError(o.t, err, call)
-	run(`DEALLOCATE p`)
-	run(`RESET plan_cache_mode`)
-	return strings.Join(lines, "\n")
 }
 
 // A settle touches the rows of its batch and no others, however many there are.
