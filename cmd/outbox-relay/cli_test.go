@@ -29,6 +29,7 @@ func TestCommandLines(t *testing.T) {
 		"not yet":          {args: []string{"run", "--tls-ca=x"}, code: 2, stderr: []string{`flag --tls-ca: is not supported yet`}},
 		"half a command":   {args: []string{"config"}, code: 2, stderr: []string{"config needs the word check"}},
 		"half a migration": {args: []string{"migrate"}, code: 2, stderr: []string{"migrate needs one of up, down and status"}},
+		"half an origin":   {args: []string{"origin"}, code: 2, stderr: []string{"origin needs one of show, adopt and new"}},
 		"sideways":         {args: []string{"migrate", "sideways"}, code: 2, stderr: []string{"unknown command"}},
 		"settings": {
 			args: []string{"config", "check", "--batch-rows=7"}, environ: good, code: 0,

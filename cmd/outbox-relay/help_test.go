@@ -42,7 +42,8 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	t.Parallel()
 	want := map[string][]string{ // the settings each takes, by the first words of their keys; nil for none
 		"": nil, "run": {""}, "migrate": nil, "migrate up": {"database."}, "migrate down": {"database."}, "migrate status": {"database."},
-		"status": {"database."}, "config": nil, "config check": {""}, "grants": {"database.schema"}, "healthcheck": {"http."}, "version": nil,
+		"status": {"database."}, "origin": nil, "origin show": {"database."}, "origin adopt": {"database."}, "origin new": {"database."},
+		"config": nil, "config check": {""}, "grants": {"database.schema"}, "healthcheck": {"http."}, "version": nil,
 	}
 	all := commands()
 	require.Len(t, all, len(want))
@@ -106,7 +107,10 @@ func TestFlagsMeanTheSameEverywhere(t *testing.T) {
 			require.NotEmpty(t, f.Usage, "--%s of %s", f.Name, name)
 		})
 	}
-	for own := range map[string]bool{"config": true, "app-role": true, "relay-role": true, "discard": true, "json": true} {
+	for own := range map[string]bool{
+		"config": true, "app-role": true, "relay-role": true, "discard": true, "json": true, "dry-run": true,
+		"discard-pending": true, "publish-pending": true,
+	} {
 		require.Contains(t, usages, own)
 		require.False(t, settings[own], own)
 	}

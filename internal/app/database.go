@@ -10,6 +10,7 @@ import (
 
 	"github.com/outbox-relay/outbox-relay/internal/config"
 	"github.com/outbox-relay/outbox-relay/internal/postgres"
+	"github.com/outbox-relay/outbox-relay/internal/relay"
 	"github.com/outbox-relay/outbox-relay/migrations"
 )
 
@@ -40,6 +41,9 @@ func (a *app) reachDatabase(ctx context.Context) error {
 		}
 		origin, err := a.store.Origin(ctx)
 		if err != nil {
+			if errors.Is(err, relay.ErrMoved) || isSchemaMistake(err) {
+				return mistake(err)
+			}
 			return err
 		}
 		a.origin = origin.String()

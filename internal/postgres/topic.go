@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
@@ -39,17 +38,6 @@ func (s *Store) BindTopic(ctx context.Context, want relay.Topic) (relay.Topic, e
 		return relay.Topic{}, fmt.Errorf("bind topic %s: %w", want.Name, err)
 	}
 	return topic, nil
-}
-
-const sqlOrigin = `SELECT origin FROM {schema}.outbox_origin`
-
-// Origin returns the outbox's own uuid.
-func (s *Store) Origin(ctx context.Context) (uuid.UUID, error) {
-	var origin uuid.UUID
-	if err := s.pool.QueryRow(ctx, s.sql(sqlOrigin)).Scan(&origin); err != nil {
-		return uuid.UUID{}, fmt.Errorf("read the origin: %w", err)
-	}
-	return origin, nil
 }
 
 // formatQueues writes queues as the column holds them: broker:queue, nil where there are none.

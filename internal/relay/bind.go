@@ -37,6 +37,34 @@ func (r *Relay) begin(ctx context.Context) error {
 	return nil
 }
 
+// confirm reads both again once the session has its lease. Whoever changes the origin or the queues of a topic deletes every
+// lease in the same transaction, so what is read here holds for as long as the lease stands: no decision can be made on what
+// was true before.
+func (r *Relay) confirm(ctx context.Context) error {
+	origin, err := r.store.Origin(ctx)
+	if err != nil {
+		return fmt.Errorf("read the outbox's origin: %w", err)
+	}
+	if origin.String() != r.origin {
+		return fmt.Errorf("%w: its origin was %s when this relay started, and is %s now: start the relay again", ErrMoved, r.origin, origin)
+	}
+	for name, bound := range r.topics {
+		topic, err := r.store.BindTopic(ctx, bound)
+		if err != nil {
+			return fmt.Errorf("bind topic %s: %w", name, err)
+		}
+		if len(topic.Queues) == 0 {
+			return noQueues(name)
+		}
+		r.topics[name] = topic
+	}
+	return nil
+}
+
+func noQueues(topic string) error {
+	return fmt.Errorf("%w: %s has no queues in outbox_topic; ordering keys are hashed over that list", ErrBinding, topic)
+}
+
 func (r *Relay) bind(ctx context.Context, want Topic) (Topic, error) {
 	want.Queues = slices.Clone(r.broker.Routed(want.Name))
 	if len(want.Queues) == 0 {
@@ -56,7 +84,7 @@ func (r *Relay) bind(ctx context.Context, want Topic) (Topic, error) {
 		return Topic{}, fmt.Errorf("%w: %s is of type %q in outbox_topic and %q in the settings", ErrBinding, want.Name, topic.Type, want.Type)
 	}
 	if len(topic.Queues) == 0 {
-		return Topic{}, fmt.Errorf("%w: %s has no queues in outbox_topic; ordering keys are hashed over that list", ErrBinding, want.Name)
+		return Topic{}, noQueues(want.Name)
 	}
 	if topic.OnDead != want.OnDead || topic.Delivery != want.Delivery {
 		r.log.WarnContext(ctx, "the settings of a topic differ from outbox_topic, which is right", slog.String("topic", topic.Name),

@@ -435,8 +435,9 @@ func newRelay(t *testing.T, change ...func(*Config)) (*Relay, *fakeStore, *fakeB
 func newBench(t *testing.T, change ...func(*Config)) *bench {
 	t.Helper()
 	r, db, mq, logs := newRelay(t, change...)
-	r.origin = "0f8fad5b-d9cb-469f-a165-70867728950e"
+	r.origin = uuid.UUID{1}.String()
 	for _, topic := range r.cfg.Topics {
+		topic.Queues = []Queue{{"b", 0}}
 		r.topics[topic.Name] = topic
 	}
 	s := r.newSession(context.Background())
