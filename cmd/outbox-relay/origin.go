@@ -48,8 +48,10 @@ as the owner of the tables, as migrate up.`,
 	return cmd
 }
 
-// newOperation is a command that needs the database only.
-func newOperation(name, short, long string, operate func(context.Context, *config.Config, io.Writer) error) *cobra.Command {
+// newOperation is a command that needs the database, and may use other settings.
+func newOperation(
+	name, short, long string, operate func(context.Context, *config.Config, io.Writer) error, uses ...string,
+) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   name,
 		Short: short,
@@ -63,6 +65,6 @@ func newOperation(name, short, long string, operate func(context.Context, *confi
 			return written(operate(cmd.Context(), cfg, cmd.OutOrStdout()))
 		},
 	}
-	withSettings(cmd.Flags(), "database.")
+	withSettings(cmd.Flags(), append(uses, "database.")...)
 	return cmd
 }

@@ -50,6 +50,7 @@ func (s *Store) ReadOrigin(ctx context.Context) (Origin, error) {
 
 // querier is a pool or a transaction.
 type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,13 @@ func (r *Relay) begin(ctx context.Context) error {
 	return nil
 }
 
+// SortQueues puts a list of queues in the order that is written: the same whoever writes it.
+func SortQueues(queues []Queue) {
+	slices.SortFunc(queues, func(a, b Queue) int {
+		return cmp.Or(strings.Compare(a.Broker, b.Broker), a.ID-b.ID)
+	})
+}
+
 // confirm reads both again once the session has its lease. Whoever changes the origin or the queues of a topic deletes every
 // lease in the same transaction, so what is read here holds for as long as the lease stands: no decision can be made on what
 // was true before.
@@ -70,12 +78,7 @@ func (r *Relay) bind(ctx context.Context, want Topic) (Topic, error) {
 	if len(want.Queues) == 0 {
 		return Topic{}, fmt.Errorf("bind topic %s: it has no route", want.Name)
 	}
-	slices.SortFunc(want.Queues, func(a, b Queue) int {
-		if a.Broker != b.Broker {
-			return strings.Compare(a.Broker, b.Broker)
-		}
-		return a.ID - b.ID
-	})
+	SortQueues(want.Queues)
 	topic, err := r.store.BindTopic(ctx, want)
 	if err != nil {
 		return Topic{}, fmt.Errorf("bind topic %s: %w", want.Name, err)

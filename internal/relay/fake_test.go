@@ -29,6 +29,7 @@ type fakeStore struct {
 	attempts func(shards uint64) ([]OpenAttempt, error)
 	blocked  func(shards uint64) ([]BlockedKey, error)
 	there    func(rows []int64) ([]int64, error)
+	states   func(attempts []AttemptID) (EntryStates, error)
 	fresh    func(FreshQuery) ([]Row, error)
 	due      func(DueQuery) ([]Row, error)
 	decided  func() (Decided, error)
@@ -190,6 +191,18 @@ func (f *fakeStore) Write(_ context.Context, session uuid.UUID, closings []Closi
 		}
 	}
 	return w, nil
+}
+
+func (f *fakeStore) EntryStates(_ context.Context, attempts []AttemptID) (EntryStates, error) {
+	f.note("EntryStates")
+	if f.states != nil {
+		return f.states(attempts)
+	}
+	states := EntryStates{}
+	for _, id := range attempts {
+		states[id] = slices.Repeat([]EntryState{EntryOpen}, 64)
+	}
+	return states, nil
 }
 
 func (f *fakeStore) Purge(_ context.Context, _ time.Duration, limit int) (int, error) {

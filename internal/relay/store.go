@@ -100,6 +100,8 @@ type Ledger interface {
 	// is written only if the session's lease stands and every row of the attempt exists; otherwise nothing of that attempt
 	// is written and Written.Decided[i] says why.
 	Write(ctx context.Context, session uuid.UUID, closings []Closing, decisions []*Attempt) (Written, error)
+	// EntryStates returns the states of the entries of attempts that are in the ledger.
+	EntryStates(ctx context.Context, attempts []AttemptID) (EntryStates, error)
 	// Purge deletes closed attempts older than retention, at most limit of them, and returns how many.
 	Purge(ctx context.Context, retention time.Duration, limit int) (int, error)
 }
