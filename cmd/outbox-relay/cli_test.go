@@ -32,6 +32,9 @@ func TestCommandLines(t *testing.T) {
 		"half an origin":   {args: []string{"origin"}, code: 2, stderr: []string{"origin needs one of show, adopt and new"}},
 		"half resolved":    {args: []string{"resolve"}, code: 2, stderr: []string{"resolve needs one of list, settle and strike"}},
 		"all resolved":     {args: []string{"resolve", "strike"}, environ: good, code: 1, stderr: []string{"name the messages: --broker"}},
+		"half queues":      {args: []string{"queues"}, code: 2, stderr: []string{"queues needs one of show, set and refresh"}},
+		"queues of what":   {args: []string{"queues", "refresh"}, environ: good, code: 1, stderr: []string{"name the topic: --topic"}},
+		"no queues":        {args: []string{"queues", "set", "--topic=t"}, environ: good, code: 1, stderr: []string{"name the queues: --queue"}},
 		"sideways":         {args: []string{"migrate", "sideways"}, code: 2, stderr: []string{"unknown command"}},
 		"settings": {
 			args: []string{"config", "check", "--batch-rows=7"}, environ: good, code: 0,

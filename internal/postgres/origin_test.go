@@ -3,10 +3,13 @@ package postgres_test
 import (
 	"net/url"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/postgres"
@@ -17,20 +20,17 @@ import (
 // owner is a store that works as the owner of the tables, as an operator's commands do.
 func (o *outbox) owner() *postgres.Store { return postgres.New(o.admin, schema) }
 
-// copied restores a dump of the outbox into another database, with the roles' rights.
+// copied restores a dump of the outbox into another database, with the roles' rights. Where pg_dump is missing, or older than
+// the server, it copies the database.
 func (o *outbox) copied() *outbox {
 	o.t.Helper()
 	copied := *o
 	database := stacktest.Shared(o.t).Database(o.t)
-	dump := exec.CommandContext(o.t.Context(), "pg_dump", "--format=custom", "--dbname", o.admin.Config().ConnString())
-	restore := exec.CommandContext(o.t.Context(), "pg_restore", "--exit-on-error", "--dbname", database)
-	pipe, err := dump.StdoutPipe()
-	require.NoError(o.t, err)
-	restore.Stdin = pipe
-	require.NoError(o.t, dump.Start())
-	out, err := restore.CombinedOutput()
-	require.NoError(o.t, err, string(out))
-	require.NoError(o.t, dump.Wait())
+	if o.canDump() {
+		o.restore(database)
+	} else {
+		o.clone(database)
+	}
 
 	u, err := url.Parse(database)
 	require.NoError(o.t, err)
@@ -44,6 +44,50 @@ func (o *outbox) copied() *outbox {
 	o.t.Cleanup(copied.pool.Close)
 	copied.Store = postgres.New(copied.pool, schema)
 	return &copied
+}
+
+func (o *outbox) canDump() bool {
+	out, err := exec.CommandContext(o.t.Context(), "pg_dump", "--version").Output()
+	major := regexp.MustCompile(`\) (\d+)`).FindSubmatch(out)
+	if err != nil || major == nil {
+		return false
+	}
+	client, err := strconv.Atoi(string(major[1]))
+	require.NoError(o.t, err)
+	return client >= query1[int](o, `SELECT current_setting('server_version_num')::int / 10000`)
+}
+
+func (o *outbox) restore(database string) {
+	o.t.Helper()
+	dump := exec.CommandContext(o.t.Context(), "pg_dump", "--format=custom", "--dbname", o.admin.Config().ConnString())
+	restore := exec.CommandContext(o.t.Context(), "pg_restore", "--exit-on-error", "--dbname", database)
+	pipe, err := dump.StdoutPipe()
+	require.NoError(o.t, err)
+	restore.Stdin = pipe
+	require.NoError(o.t, dump.Start())
+	out, err := restore.CombinedOutput()
+	require.NoError(o.t, err, string(out))
+	require.NoError(o.t, dump.Wait())
+}
+
+// clone needs the database to itself.
+func (o *outbox) clone(database string) {
+	o.t.Helper()
+	for _, pool := range []*pgxpool.Pool{o.pool, o.app, o.admin} {
+		pool.Reset()
+	}
+	to, err := pgx.ParseConfig(database)
+	require.NoError(o.t, err)
+	admin, err := pgx.Connect(o.t.Context(), stacktest.Shared(o.t).Postgres())
+	require.NoError(o.t, err)
+	defer admin.Close(o.t.Context()) //nolint:errcheck // the statements succeeded or the test failed
+	for _, sql := range []string{
+		`DROP DATABASE ` + quote(to.Database),
+		`CREATE DATABASE ` + quote(to.Database) + ` TEMPLATE ` + quote(o.admin.Config().ConnConfig.Database),
+	} {
+		_, err := admin.Exec(o.t.Context(), sql)
+		require.NoError(o.t, err)
+	}
 }
 
 // expireAll lets every lease run out.
