@@ -11,6 +11,8 @@ import (
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/outbox-relay/outbox-relay/internal/pooler"
 )
 
 // Up brings the schema to the latest version, creating the Postgres schema where it is missing, and returns where it stands.
@@ -71,13 +73,19 @@ func locked(ctx context.Context, url, schema string, change func(conn *pgx.Conn,
 	if err != nil {
 		return State{}, fmt.Errorf("read the database URL: %w", err)
 	}
-	config.RuntimeParams["search_path"] = quote(schema)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return State{}, fmt.Errorf("connect to migrate: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // closing gives the lock back, whatever it answers
 
+	// The lock belongs to the session.
+	if err := pooler.Check(ctx, conn); err != nil {
+		return State{}, fmt.Errorf("connect to migrate: %w", err)
+	}
+	if err := enter(ctx, conn, schema); err != nil {
+		return State{}, err
+	}
 	lock := `SELECT pg_advisory_lock(hashtextextended('outbox-relay migrate ' || $1::text, 0))`
 	if _, err := conn.Exec(ctx, lock, schema); err != nil {
 		return State{}, fmt.Errorf("wait for other migrations: %w", err)
@@ -92,10 +100,20 @@ func locked(ctx context.Context, url, schema string, change func(conn *pgx.Conn,
 	return Read(ctx, conn, schema)
 }
 
+// enter makes the schema the only one of the session, and no startup parameter: poolers refuse those.
+func enter(ctx context.Context, conn *pgx.Conn, schema string) error {
+	if _, err := conn.Exec(ctx, `SELECT set_config('search_path', $1, false)`, quote(schema)); err != nil {
+		return fmt.Errorf("set the search_path: %w", err)
+	}
+	return nil
+}
+
 // step lets golang-migrate run, after it has repaired its record of a migration that was interrupted: a migration is one
 // transaction, so the number that it wrote says whether it took place.
 func step(ctx context.Context, config *pgx.ConnConfig, was State, run func(*migrate.Migrate) error) error {
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		return enter(ctx, conn, was.Schema)
+	}))
 	defer db.Close() //nolint:errcheck // everything was committed or has failed before
 	if err := db.PingContext(ctx); err != nil {
 		return fmt.Errorf("connect: %w", err)

@@ -29,6 +29,12 @@ func TestCommandLines(t *testing.T) {
 		"not yet":          {args: []string{"run", "--tls-ca=x"}, code: 2, stderr: []string{`flag --tls-ca: is not supported yet`}},
 		"half a command":   {args: []string{"config"}, code: 2, stderr: []string{"config needs the word check"}},
 		"half a migration": {args: []string{"migrate"}, code: 2, stderr: []string{"migrate needs one of up, down and status"}},
+		"half an origin":   {args: []string{"origin"}, code: 2, stderr: []string{"origin needs one of show, adopt and new"}},
+		"half resolved":    {args: []string{"resolve"}, code: 2, stderr: []string{"resolve needs one of list, settle and strike"}},
+		"all resolved":     {args: []string{"resolve", "strike"}, environ: good, code: 1, stderr: []string{"name the messages: --broker"}},
+		"half queues":      {args: []string{"queues"}, code: 2, stderr: []string{"queues needs one of show, set and refresh"}},
+		"queues of what":   {args: []string{"queues", "refresh"}, environ: good, code: 1, stderr: []string{"name the topic: --topic"}},
+		"no queues":        {args: []string{"queues", "set", "--topic=t"}, environ: good, code: 1, stderr: []string{"name the queues: --queue"}},
 		"sideways":         {args: []string{"migrate", "sideways"}, code: 2, stderr: []string{"unknown command"}},
 		"settings": {
 			args: []string{"config", "check", "--batch-rows=7"}, environ: good, code: 0,

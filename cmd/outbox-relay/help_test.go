@@ -40,9 +40,14 @@ func in(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 func TestEveryCommandHasHelp(t *testing.T) {
 	t.Parallel()
+	queues := []string{"database.", "nameservers"}
+	open := []string{"database.", "nameservers", "group", "append_margin"}
 	want := map[string][]string{ // the settings each takes, by the first words of their keys; nil for none
 		"": nil, "run": {""}, "migrate": nil, "migrate up": {"database."}, "migrate down": {"database."}, "migrate status": {"database."},
-		"status": {"database."}, "config": nil, "config check": {""}, "grants": {"database.schema"}, "healthcheck": {"http."}, "version": nil,
+		"status": {"database."}, "origin": nil, "origin show": {"database."}, "origin adopt": {"database."}, "origin new": {"database."},
+		"resolve": nil, "resolve list": open, "resolve settle": open, "resolve strike": open,
+		"queues": nil, "queues show": queues, "queues set": queues, "queues refresh": queues,
+		"config": nil, "config check": {""}, "grants": {"database.schema"}, "healthcheck": {"http."}, "version": nil,
 	}
 	all := commands()
 	require.Len(t, all, len(want))
@@ -106,7 +111,11 @@ func TestFlagsMeanTheSameEverywhere(t *testing.T) {
 			require.NotEmpty(t, f.Usage, "--%s of %s", f.Name, name)
 		})
 	}
-	for own := range map[string]bool{"config": true, "app-role": true, "relay-role": true, "discard": true, "json": true} {
+	for own := range map[string]bool{
+		"config": true, "app-role": true, "relay-role": true, "discard": true, "json": true, "dry-run": true,
+		"discard-pending": true, "publish-pending": true, "broker": true, "topic": true, "key": true, "row": true, "attempt": true,
+		"queue": true, "drop-missing": true, "pending": true, "wait": true, "older-than": true, "all": true, "broker-gone": true,
+	} {
 		require.Contains(t, usages, own)
 		require.False(t, settings[own], own)
 	}

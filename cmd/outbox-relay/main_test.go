@@ -30,7 +30,10 @@ func TestMain(m *testing.M) {
 }
 
 // patience is for what takes a second on a machine that does nothing else.
-const patience = 40 * time.Second
+const (
+	patience = 40 * time.Second
+	tick     = 20 * time.Millisecond
+)
 
 // command is one process.
 type command struct {

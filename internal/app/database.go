@@ -9,7 +9,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/outbox-relay/outbox-relay/internal/config"
+	"github.com/outbox-relay/outbox-relay/internal/pooler"
 	"github.com/outbox-relay/outbox-relay/internal/postgres"
+	"github.com/outbox-relay/outbox-relay/internal/relay"
 	"github.com/outbox-relay/outbox-relay/migrations"
 )
 
@@ -40,6 +42,9 @@ func (a *app) reachDatabase(ctx context.Context) error {
 		}
 		origin, err := a.store.Origin(ctx)
 		if err != nil {
+			if errors.Is(err, relay.ErrMoved) || isSchemaMistake(err) {
+				return mistake(err)
+			}
 			return err
 		}
 		a.origin = origin.String()
@@ -47,9 +52,10 @@ func (a *app) reachDatabase(ctx context.Context) error {
 	})
 }
 
-// isSchemaMistake reports whether the database was reached and what it holds, or lets this role see, is not what is needed.
+// isSchemaMistake reports whether the database was reached and what it holds, or lets this role see, or how it is reached, is not
+// what is needed.
 func isSchemaMistake(err error) bool {
-	for _, known := range []error{migrations.ErrMissing, migrations.ErrDirty, migrations.ErrOlder, migrations.ErrNewer} {
+	for _, known := range []error{pooler.ErrTransaction, migrations.ErrMissing, migrations.ErrDirty, migrations.ErrOlder, migrations.ErrNewer} {
 		if errors.Is(err, known) {
 			return true
 		}

@@ -145,7 +145,7 @@ func TestStatusJSONFields(t *testing.T) {
 	var encoded strings.Builder
 	require.NoError(t, Status{Open: []OpenEntries{{}}, Leases: []LeaseStatus{{}}}.WriteJSON(&encoded))
 	require.JSONEq(t, `{"schema":"","pending":0,"oldest_age_seconds":0,"put_off":0,"unbound":0,"dead":0,
-		"open":[{"age":"","messages":0}],"open_age_seconds":0,
+		"open":[{"age":"","messages":0}],"open_age_seconds":0,"need_person":0,
 		"leases":[{"instance":"","session":"","client_id":"","version":"","shards":0,"expires_in_seconds":0,"started_unix":0}]}`, encoded.String())
 	full := &failingWriter{}
 	require.Error(t, Status{}.WriteJSON(full))

@@ -29,7 +29,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(stacktest.M{M: m}, leaktest.Known()...) }
 
 // patience is for what takes a second on a machine that does nothing else.
-const patience = 40 * time.Second
+const (
+	patience = 40 * time.Second
+	tick     = 20 * time.Millisecond
+)
 
 // world is an outbox and a topic on the shared servers.
 type world struct {
@@ -38,6 +41,8 @@ type world struct {
 	nameServer string
 	topic      string
 	group      string
+	opening    sync.Once
+	pool       *pgxpool.Pool
 }
 
 func newWorld(t *testing.T) *world {
@@ -74,10 +79,13 @@ func (w *world) config(change ...string) *config.Config {
 
 func (w *world) db() *pgxpool.Pool {
 	w.t.Helper()
-	pool, err := pgxpool.New(w.t.Context(), w.url)
-	require.NoError(w.t, err)
-	w.t.Cleanup(pool.Close)
-	return pool
+	w.opening.Do(func() {
+		pool, err := pgxpool.New(w.t.Context(), w.url)
+		require.NoError(w.t, err)
+		w.t.Cleanup(pool.Close)
+		w.pool = pool
+	})
+	return w.pool
 }
 
 func (w *world) insert(n int) {
@@ -101,17 +109,21 @@ type process struct {
 	done chan error
 }
 
-func start(t *testing.T, cfg *config.Config) *process {
+func start(t *testing.T, cfg *config.Config, change ...func(*Process)) *process {
 	t.Helper()
 	p := &process{t: t, log: &lines{}, done: make(chan error, 1)}
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
 	serving := make(chan string, 1)
+	process := Process{
+		Version: "v0-test", Log: telemetry.NewLogger(p.log, slog.LevelDebug, "json"),
+		Serving: func(address string) { serving <- "http://" + address },
+	}
+	for _, c := range change {
+		c(&process)
+	}
 	go func() {
-		p.done <- Run(ctx, cfg, Process{
-			Version: "v0-test", Log: telemetry.NewLogger(p.log, slog.LevelDebug, "json"),
-			Serving: func(address string) { serving <- "http://" + address },
-		})
+		p.done <- Run(ctx, cfg, process)
 		close(p.done)
 	}()
 	t.Cleanup(func() {

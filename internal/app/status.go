@@ -29,6 +29,7 @@ type Status struct {
 	Dead          int64         `json:"dead"`                     // rows in the dead letters
 	Open          []OpenEntries `json:"open"`                     // messages whose outcome is not written yet, by age
 	OpenAge       float64       `json:"open_age_seconds"`
+	Person        int64         `json:"need_person"` // of the open messages: those that only a person can decide about, see resolve list
 	Leases        []LeaseStatus `json:"leases"`
 }
 
@@ -81,6 +82,7 @@ func ReadStatus(ctx context.Context, cfg *config.Config) (Status, error) {
 	}
 	for i, n := range open {
 		s.Open = append(s.Open, OpenEntries{Age: names[i], Messages: n})
+		s.Person = n // the oldest come last
 	}
 	for _, l := range leases {
 		s.Leases = append(s.Leases, LeaseStatus{
@@ -117,6 +119,9 @@ func (s Status) WriteTable(w io.Writer) error {
 		line("open, "+o.Age, "%d", o.Messages)
 	}
 	line("oldest open", "%s", seconds(s.OpenAge))
+	if s.Person > 0 {
+		line("need a person", "%d: outbox-relay resolve list", s.Person)
+	}
 	if len(s.Leases) == 0 {
 		line("relays", "none: nobody publishes")
 	}

@@ -85,23 +85,7 @@ func (s *Store) apply(ctx context.Context, tx pgx.Tx, session uuid.UUID, id rela
 // move works out what a closing changes. An entry that is not open any more stays what it is; one that was to be settled but
 // had been struck is reported as broken.
 func (l ledgerState) move(c relay.Closing) (move, error) {
-	const (
-		settled = iota // where an entry is neither open nor struck
-		open
-		struck
-	)
-	state := make([]byte, len(l.ids))
-	if !l.closed && l.open == nil {
-		for i := range state {
-			state[i] = open
-		}
-	}
-	for _, i := range l.open {
-		state[i] = open
-	}
-	for _, i := range l.struck {
-		state[i] = struck
-	}
+	state := l.states()
 	named := c.Settled
 	if c.All {
 		named = make([]int, len(l.ids))
@@ -117,23 +101,23 @@ func (l ledgerState) move(c relay.Closing) (move, error) {
 	var m move
 	for _, i := range named {
 		switch state[i] {
-		case open:
-			state[i], m.changed = settled, true
+		case relay.EntryOpen:
+			state[i], m.changed = relay.EntrySettled, true
 			m.delete = append(m.delete, l.ids[i])
-		case struck:
+		case relay.EntryStruck:
 			m.broken = append(m.broken, i)
 		}
 	}
 	for _, i := range c.Struck {
-		if state[i] == open {
-			state[i], m.changed = struck, true
+		if state[i] == relay.EntryOpen {
+			state[i], m.changed = relay.EntryStruck, true
 		}
 	}
 	for i, st := range state {
 		switch st {
-		case open:
+		case relay.EntryOpen:
 			m.open = append(m.open, int16(i))
-		case struck:
+		case relay.EntryStruck:
 			m.struck = append(m.struck, int16(i))
 		}
 	}

@@ -15,12 +15,12 @@ func FuzzQueueList(f *testing.F) {
 		f.Add(text, "b:1")
 	}
 	f.Fuzz(func(t *testing.T, one, two string) {
-		queues, err := parseQueues([]string{one, two})
+		queues, err := ParseQueues([]string{one, two})
 		if err != nil {
 			return
 		}
 		require.Len(t, queues, 2)
-		again, err := parseQueues(formatQueues(queues))
+		again, err := ParseQueues(FormatQueues(queues))
 		require.NoError(t, err)
 		require.Equal(t, queues, again)
 	})

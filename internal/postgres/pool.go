@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/outbox-relay/outbox-relay/internal/pooler"
 )
 
 // Config is how to reach the database.
@@ -22,9 +26,8 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the database URL: %w", err)
 	}
-	for name, value := range settings(c.Instance) {
-		config.ConnConfig.RuntimeParams[name] = value
-	}
+	config.ConnConfig.RuntimeParams["application_name"] = "outbox-relay/" + c.Instance
+	config.AfterConnect = prepare
 	config.MaxConns = 8
 	if c.MaxConns > 0 {
 		config.MaxConns = c.MaxConns
@@ -42,14 +45,26 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// settings are sent when a connection starts, so no statement ever runs without them.
-//
-// A pooler in transaction mode (PgBouncer) refuses startup parameters that it does not track; behind one they belong into
-// ALTER ROLE … SET.
-func settings(instance string) map[string]string {
+// prepare makes a new connection's session what the store relies on, before anybody else uses it: no statement ever runs
+// without the settings. They are no startup parameters, because a pooler refuses those, or ignores them, which would be worse.
+// pooler.ErrTransaction where a session keeps nothing.
+func prepare(ctx context.Context, conn *pgx.Conn) error {
+	if err := pooler.Check(ctx, conn); err != nil {
+		return err
+	}
+	var set []string
+	for name, value := range settings() {
+		set = append(set, fmt.Sprintf("set_config('%s', '%s', false)", name, value))
+	}
+	if _, err := conn.PgConn().Exec(ctx, "SELECT "+strings.Join(set, ", ")).ReadAll(); err != nil {
+		return fmt.Errorf("set what the relay needs on a session: %w", err)
+	}
+	return nil
+}
+
+func settings() map[string]string {
 	return map[string]string{
-		"application_name": "outbox-relay/" + instance,
-		"search_path":      "", // every name says its schema
+		"search_path": "", // every name says its schema
 
 		// What was answered must stay, whatever the role's or the database's default is; and the rules about snapshots in the
 		// package comment hold under READ COMMITTED only.

@@ -80,12 +80,15 @@ func TestErrorsOfTheDatabase(t *testing.T) {
 			_, err := store.Write(t.Context(), session, []relay.Closing{{Struck: []int{0}}}, nil)
 			return err
 		},
-		"purge":             func() error { _, err := store.Purge(t.Context(), time.Hour, 1); return err },
-		"put off 1 rows":    func() error { return store.PutOff(t.Context(), session, []relay.Failure{{Row: 1}}) },
-		"bury 1 rows":       func() error { return store.Bury(t.Context(), session, []relay.Failure{{Row: 1}}) },
-		"bind topic orders": func() error { _, err := store.BindTopic(t.Context(), relay.Topic{Name: "orders"}); return err },
-		"read the origin":   func() error { _, err := store.Origin(t.Context()); return err },
-		"count the backlog": func() error { _, err := store.Backlog(t.Context(), 1); return err },
+		"states of entries":  func() error { _, err := store.EntryStates(t.Context(), []relay.AttemptID{{1}}); return err },
+		"list open entries":  func() error { _, err := store.OpenEntries(t.Context()); return err },
+		"resolve entries of": func() error { _, err := store.Resolve(t.Context(), session, relay.Closing{}, 0); return err },
+		"purge":              func() error { _, err := store.Purge(t.Context(), time.Hour, 1); return err },
+		"put off 1 rows":     func() error { return store.PutOff(t.Context(), session, []relay.Failure{{Row: 1}}) },
+		"bury 1 rows":        func() error { return store.Bury(t.Context(), session, []relay.Failure{{Row: 1}}) },
+		"bind topic orders":  func() error { _, err := store.BindTopic(t.Context(), relay.Topic{Name: "orders"}); return err },
+		"read the origin":    func() error { _, err := store.Origin(t.Context()); return err },
+		"count the backlog":  func() error { _, err := store.Backlog(t.Context(), 1); return err },
 	} {
 		err := call()
 		require.ErrorContains(t, err, what)

@@ -38,7 +38,8 @@ func (s *Store) OpenAttempts(ctx context.Context, shards uint64) ([]relay.OpenAt
 	return slices.DeleteFunc(attempts, func(a relay.OpenAttempt) bool { return len(a.Entries) == 0 }), nil
 }
 
-func scanOpen(row pgx.CollectableRow, shards uint64) (relay.OpenAttempt, error) {
+// scanOpen reads an attempt with its open entries, and into more what else was selected.
+func scanOpen(row pgx.CollectableRow, shards uint64, more ...any) (relay.OpenAttempt, error) {
 	var a relay.OpenAttempt
 	var id []byte
 	var window int16
@@ -46,8 +47,8 @@ func scanOpen(row pgx.CollectableRow, shards uint64) (relay.OpenAttempt, error) 
 	var open []int16
 	var all bool
 	var age int64 // microseconds
-	err := row.Scan(&id, &a.Broker, &a.Address, &a.Born, &window, &l.topics, &l.queues, &l.readFrom, &l.ids, &l.targets,
-		&l.indexes, &l.shard, &l.halfOffsets, &l.logOffsets, &l.orderingKeys, &l.dedupKeys, &open, &all, &age)
+	err := row.Scan(append([]any{&id, &a.Broker, &a.Address, &a.Born, &window, &l.topics, &l.queues, &l.readFrom, &l.ids, &l.targets,
+		&l.indexes, &l.shard, &l.halfOffsets, &l.logOffsets, &l.orderingKeys, &l.dedupKeys, &open, &all, &age}, more...)...)
 	if err != nil {
 		return a, err
 	}

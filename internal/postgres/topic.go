@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
@@ -22,7 +21,7 @@ const sqlTopic = `SELECT type, delivery, on_dead, queues FROM {schema}.outbox_to
 // BindTopic returns the topic's row, having inserted want if there was none.
 func (s *Store) BindTopic(ctx context.Context, want relay.Topic) (relay.Topic, error) {
 	batch := &pgx.Batch{}
-	batch.Queue(s.sql(sqlInsertTopic), want.Name, want.Type, want.Delivery, want.OnDead, formatQueues(want.Queues))
+	batch.Queue(s.sql(sqlInsertTopic), want.Name, want.Type, want.Delivery, want.OnDead, FormatQueues(want.Queues))
 	batch.Queue(s.sql(sqlTopic), want.Name)
 	topic := relay.Topic{Name: want.Name}
 	var queues []string
@@ -33,7 +32,7 @@ func (s *Store) BindTopic(ctx context.Context, want relay.Topic) (relay.Topic, e
 		return results.QueryRow().Scan(&topic.Type, &topic.Delivery, &topic.OnDead, &queues)
 	})
 	if err == nil {
-		topic.Queues, err = parseQueues(queues)
+		topic.Queues, err = ParseQueues(queues)
 	}
 	if err != nil {
 		return relay.Topic{}, fmt.Errorf("bind topic %s: %w", want.Name, err)
@@ -41,19 +40,8 @@ func (s *Store) BindTopic(ctx context.Context, want relay.Topic) (relay.Topic, e
 	return topic, nil
 }
 
-const sqlOrigin = `SELECT origin FROM {schema}.outbox_origin`
-
-// Origin returns the outbox's own uuid.
-func (s *Store) Origin(ctx context.Context) (uuid.UUID, error) {
-	var origin uuid.UUID
-	if err := s.pool.QueryRow(ctx, s.sql(sqlOrigin)).Scan(&origin); err != nil {
-		return uuid.UUID{}, fmt.Errorf("read the origin: %w", err)
-	}
-	return origin, nil
-}
-
-// formatQueues writes queues as the column holds them: broker:queue, nil where there are none.
-func formatQueues(queues []relay.Queue) []string {
+// FormatQueues writes queues as the column holds them: broker:queue, nil where there are none.
+func FormatQueues(queues []relay.Queue) []string {
 	var texts []string
 	for _, q := range queues {
 		texts = append(texts, q.Broker+":"+strconv.Itoa(q.ID))
@@ -61,8 +49,8 @@ func formatQueues(queues []relay.Queue) []string {
 	return texts
 }
 
-// parseQueues reads them back. A broker's name may hold colons; the queue's number follows the last.
-func parseQueues(texts []string) ([]relay.Queue, error) {
+// ParseQueues reads them back. A broker's name may hold colons; the queue's number follows the last.
+func ParseQueues(texts []string) ([]relay.Queue, error) {
 	var queues []relay.Queue
 	for _, text := range texts {
 		colon := strings.LastIndexByte(text, ':')

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,17 +38,47 @@ func (r *Relay) begin(ctx context.Context) error {
 	return nil
 }
 
+// SortQueues puts a list of queues in the order that is written: the same whoever writes it.
+func SortQueues(queues []Queue) {
+	slices.SortFunc(queues, func(a, b Queue) int {
+		return cmp.Or(strings.Compare(a.Broker, b.Broker), a.ID-b.ID)
+	})
+}
+
+// confirm reads both again once the session has its lease. Whoever changes the origin or the queues of a topic deletes every
+// lease in the same transaction, so what is read here holds for as long as the lease stands: no decision can be made on what
+// was true before.
+func (r *Relay) confirm(ctx context.Context) error {
+	origin, err := r.store.Origin(ctx)
+	if err != nil {
+		return fmt.Errorf("read the outbox's origin: %w", err)
+	}
+	if origin.String() != r.origin {
+		return fmt.Errorf("%w: its origin was %s when this relay started, and is %s now: start the relay again", ErrMoved, r.origin, origin)
+	}
+	for name, bound := range r.topics {
+		topic, err := r.store.BindTopic(ctx, bound)
+		if err != nil {
+			return fmt.Errorf("bind topic %s: %w", name, err)
+		}
+		if len(topic.Queues) == 0 {
+			return noQueues(name)
+		}
+		r.topics[name] = topic
+	}
+	return nil
+}
+
+func noQueues(topic string) error {
+	return fmt.Errorf("%w: %s has no queues in outbox_topic; ordering keys are hashed over that list", ErrBinding, topic)
+}
+
 func (r *Relay) bind(ctx context.Context, want Topic) (Topic, error) {
 	want.Queues = slices.Clone(r.broker.Routed(want.Name))
 	if len(want.Queues) == 0 {
 		return Topic{}, fmt.Errorf("bind topic %s: it has no route", want.Name)
 	}
-	slices.SortFunc(want.Queues, func(a, b Queue) int {
-		if a.Broker != b.Broker {
-			return strings.Compare(a.Broker, b.Broker)
-		}
-		return a.ID - b.ID
-	})
+	SortQueues(want.Queues)
 	topic, err := r.store.BindTopic(ctx, want)
 	if err != nil {
 		return Topic{}, fmt.Errorf("bind topic %s: %w", want.Name, err)
@@ -56,7 +87,7 @@ func (r *Relay) bind(ctx context.Context, want Topic) (Topic, error) {
 		return Topic{}, fmt.Errorf("%w: %s is of type %q in outbox_topic and %q in the settings", ErrBinding, want.Name, topic.Type, want.Type)
 	}
 	if len(topic.Queues) == 0 {
-		return Topic{}, fmt.Errorf("%w: %s has no queues in outbox_topic; ordering keys are hashed over that list", ErrBinding, want.Name)
+		return Topic{}, noQueues(want.Name)
 	}
 	if topic.OnDead != want.OnDead || topic.Delivery != want.Delivery {
 		r.log.WarnContext(ctx, "the settings of a topic differ from outbox_topic, which is right", slog.String("topic", topic.Name),

@@ -99,3 +99,34 @@ func TestBindingIsTriedAgain(t *testing.T) {
 	assert.Equal(t, 3, db.count("BindTopic"), "t was bound at the first try")
 	assert.Len(t, r.topics, 2)
 }
+
+// Whoever changes the list of queues deletes the leases: what is read before there is a lease may be outdated.
+func TestTopicsAndOriginAreReadAgainOnceTheLeaseStands(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	moved := []Queue{{"b", 1}, {"c", 0}}
+	b.db.bind = func(want Topic) (Topic, error) {
+		assert.Equal(t, 1, b.db.count("OpenSession"), "not before")
+		want.Queues = moved
+		return want, nil
+	}
+	require.NoError(t, b.open(t.Context()))
+	assert.Equal(t, moved, b.topics["t"].Queues)
+
+	b.db.bind = func(want Topic) (Topic, error) {
+		want.Queues = nil
+		return want, nil
+	}
+	require.ErrorIs(t, b.open(t.Context()), ErrBinding)
+	b.db.bind = nil
+	b.db.origin = func() (uuid.UUID, error) { return uuid.UUID{2}, nil }
+	require.ErrorIs(t, b.open(t.Context()), ErrMoved, "the process has told the checker another origin")
+}
+
+func TestRunReturnsWhenTheOutboxWasMoved(t *testing.T) {
+	t.Parallel()
+	r, db, _, _ := newRelay(t)
+	db.origin = func() (uuid.UUID, error) { return uuid.UUID{}, ErrMoved }
+	require.ErrorIs(t, r.Run(t.Context()), ErrMoved)
+	assert.Zero(t, db.count("OpenSession"))
+}

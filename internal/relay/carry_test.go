@@ -69,5 +69,5 @@ func TestSessionDoesNotOpenBeforeWhatWasCarriedIsWritten(t *testing.T) {
 	b.carry(Closing{Attempt: AttemptID{1}, All: true})
 	b.db.write = func([]Closing, []*Attempt) (Written, error) { return Written{}, errPostgres }
 	require.ErrorContains(t, b.open(t.Context()), "what the last session knew of 1 attempts")
-	assert.Equal(t, []string{"OpenSession", "Write"}, b.db.called(), "the old lease has to be gone first")
+	assert.Equal(t, []string{"OpenSession", "Origin", "BindTopic", "BindTopic", "Write"}, b.db.called(), "the old lease has to be gone first")
 }

@@ -46,9 +46,9 @@ func newResolver(s *session) *resolver {
 	return &resolver{s: s, dockets: make(map[string]*docket)}
 }
 
-// run waits for the end of the session; the dockets work by themselves.
+// run waits for the end of the session, and looks what others decide; the dockets work by themselves.
 func (r *resolver) run(work context.Context) error {
-	<-work.Done()
+	r.watch(work)
 	r.mu.Lock() // whoever is adding has added
 	r.over = true
 	r.mu.Unlock()
@@ -158,7 +158,8 @@ func (d *docket) list() []*doubt {
 	return slices.Clone(d.open)
 }
 
-func (d *docket) drop(closed []*doubt) {
+// drop takes doubts out and returns those that were still in: whoever takes one out tells the intake.
+func (d *docket) drop(closed []*doubt) (dropped []*doubt) {
 	gone := make(map[*doubt]bool, len(closed))
 	for _, o := range closed {
 		gone[o] = true
@@ -167,11 +168,15 @@ func (d *docket) drop(closed []*doubt) {
 	defer d.mu.Unlock()
 	kept := d.open[:0]
 	for _, o := range d.open {
-		if !gone[o] {
+		if gone[o] {
+			dropped = append(dropped, o)
+		} else {
 			kept = append(kept, o)
 		}
 	}
+	clear(d.open[len(kept):])
 	d.open = kept
+	return dropped
 }
 
 // say logs a trouble when it is new.

@@ -31,6 +31,7 @@ type fakeStore struct {
 	attempts func(shards uint64) ([]OpenAttempt, error)
 	blocked  func(shards uint64) ([]BlockedKey, error)
 	there    func(rows []int64) ([]int64, error)
+	states   func(attempts []AttemptID) (EntryStates, error)
 	fresh    func(FreshQuery) ([]Row, error)
 	due      func(DueQuery) ([]Row, error)
 	decided  func() (Decided, error)
@@ -219,6 +220,18 @@ func (f *fakeStore) Write(_ context.Context, session uuid.UUID, closings []Closi
 		}
 	}
 	return w, nil
+}
+
+func (f *fakeStore) EntryStates(_ context.Context, attempts []AttemptID) (EntryStates, error) {
+	f.note("EntryStates")
+	if f.states != nil {
+		return f.states(attempts)
+	}
+	states := EntryStates{}
+	for _, id := range attempts {
+		states[id] = slices.Repeat([]EntryState{EntryOpen}, 64)
+	}
+	return states, nil
 }
 
 func (f *fakeStore) Purge(_ context.Context, _ time.Duration, limit int) (int, error) {
@@ -473,8 +486,9 @@ func newRelay(t *testing.T, change ...func(*Config)) (*Relay, *fakeStore, *fakeB
 func newBench(t *testing.T, change ...func(*Config)) *bench {
 	t.Helper()
 	r, db, mq, logs := newRelay(t, change...)
-	r.origin = "0f8fad5b-d9cb-469f-a165-70867728950e"
+	r.origin = uuid.UUID{1}.String()
 	for _, topic := range r.cfg.Topics {
+		topic.Queues = []Queue{{"b", 0}}
 		r.topics[topic.Name] = topic
 	}
 	s := r.newSession(context.Background())

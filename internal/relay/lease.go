@@ -49,6 +49,9 @@ func (s *session) open(ctx context.Context) error {
 	s.renewedNow()
 	s.metrics.Session(s.work)
 	s.log.InfoContext(ctx, "session opened", slog.String("session", s.id.String()), slog.String("instance", s.cfg.Instance))
+	if err := s.confirm(ctx); err != nil {
+		return err
+	}
 	return s.sayCarried(ctx)
 }
 

@@ -28,6 +28,7 @@ type ledgerRequest struct {
 
 type ledgerReply struct {
 	decision Decision
+	closed   Closed
 	err      error
 }
 
@@ -80,12 +81,17 @@ func (l *ledger) write(work context.Context, group []ledgerRequest) error {
 	} else {
 		l.watch(closings, written.Closed)
 	}
-	next := 0
+	nextDecided, nextClosed := 0, 0
 	for _, r := range group {
 		reply := ledgerReply{err: err}
-		if r.decision != nil && err == nil {
-			reply.decision = written.Decided[next]
-			next++
+		switch {
+		case err != nil:
+		case r.decision != nil:
+			reply.decision = written.Decided[nextDecided]
+			nextDecided++
+		default:
+			reply.closed = written.Closed[nextClosed]
+			nextClosed++
 		}
 		r.reply <- reply // has room for it
 	}
@@ -109,9 +115,9 @@ func (l *ledger) decide(ctx context.Context, a *Attempt) (Decision, error) {
 	return reply.decision, err
 }
 
-func (l *ledger) close(ctx context.Context, c Closing) error {
-	_, err := l.ask(ctx, ledgerRequest{closing: &c})
-	return err
+func (l *ledger) close(ctx context.Context, c Closing) (Closed, error) {
+	reply, err := l.ask(ctx, ledgerRequest{closing: &c})
+	return reply.closed, err
 }
 
 // ask returns an error if the outcome is unknown.

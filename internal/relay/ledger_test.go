@@ -57,7 +57,7 @@ func TestLedgerGathersWhatComesDuringAWrite(t *testing.T) {
 			go decide(id)
 		}
 		for range 30 {
-			go func() { replies <- reply{err: l.close(ctx, Closing{}), decision: DecisionMade} }()
+			go func() { replies <- reply{err: closing(ctx, l), decision: DecisionMade} }()
 		}
 		synctest.Wait()
 		assert.Empty(t, replies)
@@ -96,7 +96,7 @@ func TestLedgerErrorReachesEveryRequester(t *testing.T) {
 		}()
 		synctest.Wait()
 		for range 5 {
-			go func() { failed <- l.close(work, Closing{}) }()
+			go func() { failed <- closing(work, l) }()
 			go func() {
 				decision, err := l.decide(work, &Attempt{})
 				assert.Zero(t, decision)
@@ -109,7 +109,7 @@ func TestLedgerErrorReachesEveryRequester(t *testing.T) {
 			require.ErrorIs(t, <-failed, errPostgres)
 		}
 		assert.Equal(t, 2, db.count("Write"), "all in one")
-		require.ErrorIs(t, l.close(work, Closing{}), errPostgres, "whoever comes later learns why")
+		require.ErrorIs(t, closing(work, l), errPostgres, "whoever comes later learns why")
 		require.ErrorContains(t, context.Cause(work), "write 5 closings and 5 decisions")
 	})
 }
@@ -125,7 +125,7 @@ func TestLedgerDoesNotKeepARequesterWhoseSessionIsOver(t *testing.T) {
 		cause := errors.New("the lease")
 		gone := make(chan error, 2)
 		for range 2 { // one is being written, one waits
-			go func() { gone <- l.close(work, Closing{}) }()
+			go func() { gone <- closing(work, l) }()
 			synctest.Wait()
 		}
 		end(cause)
@@ -153,4 +153,9 @@ func TestBrokenPromiseIsReported(t *testing.T) {
 	assert.Contains(t, lines[0], AttemptID{2}.String())
 	assert.Contains(t, lines[0], "[3 5]")
 	assert.Len(t, replies, 2, "the requesters go on")
+}
+
+func closing(ctx context.Context, l *ledger) error {
+	_, err := l.close(ctx, Closing{})
+	return err
 }

@@ -74,7 +74,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // stopping while a server does not answer is a stop in good order
 		}
-		if errors.Is(err, ErrBinding) {
+		if errors.Is(err, ErrBinding) || errors.Is(err, ErrMoved) {
 			return err
 		}
 		if time.Since(began) > r.cfg.Lease {

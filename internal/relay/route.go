@@ -65,7 +65,7 @@ func (r routes) pick(row *Row) (q Queue, at pauseKey, ok bool) {
 		return Queue{}, at, false
 	}
 	if row.OrderingKey != "" {
-		q := t.topic.Queues[queueIndex(row.OrderingKey, len(t.topic.Queues))]
+		q := t.topic.QueueOf(row.OrderingKey)
 		at.broker = q.Broker
 		if _, up := r.s.broker.Address(q.Broker); !up {
 			return Queue{}, at, false
@@ -93,6 +93,11 @@ func (r routes) takes(at pauseKey) bool {
 	}
 	_, up := r.s.broker.Address(at.broker)
 	return up && r.s.pauses.open(at.broker, at.topic)
+}
+
+// QueueOf returns the queue that an ordering key's messages go to.
+func (t Topic) QueueOf(orderingKey string) Queue {
+	return t.Queues[queueIndex(orderingKey, len(t.Queues))]
 }
 
 // queueIndex maps an ordering key to a position in a topic's list of n queues: FNV-1a, 32 bits. Fixed for ever: another

@@ -37,7 +37,7 @@ func (b *batch) settle() (confirmed bool) {
 		return false
 	}
 	started := time.Now()
-	if err := b.s.ledger.close(b.ctx(), closing); err != nil {
+	if _, err := b.s.ledger.close(b.ctx(), closing); err != nil {
 		b.s.carry(closing)
 		b.s.end(fmt.Errorf("settle an attempt of %d messages: %w", len(b.items), err))
 		return false

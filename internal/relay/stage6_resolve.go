@@ -235,19 +235,22 @@ func (d *docket) conclude(ctx context.Context, open []*doubt, found map[string]b
 		}
 		closed = append(closed, o)
 	}
+	broken := make(map[AttemptID][]int)
 	for _, c := range closings {
-		if err := d.s.ledger.close(ctx, *c); err != nil {
+		outcome, err := d.s.ledger.close(ctx, *c)
+		if err != nil {
 			d.s.carry(*c)
 			d.s.end(fmt.Errorf("close entries that were in doubt: %w", err))
 			return nil, err
 		}
+		broken[c.Attempt] = outcome.Broken
 	}
-	for _, o := range closed {
+	for _, o := range d.drop(closed) {
 		here := found[o.half.UniqKey]
 		d.s.metrics.Resolved(ctx, here)
-		d.s.intake.resolved(o.key, o.row, !here)
+		// What an operator has struck is pending, even if it is found after that.
+		d.s.intake.resolved(o.key, o.row, !here || slices.Contains(broken[o.attempt], o.position))
 	}
-	d.drop(closed)
 	if len(closed) > 0 {
 		d.s.log.InfoContext(ctx, "resolved", slog.String("broker", d.broker), slog.Int("entries", len(closed)), slog.Int("found", countFound(closed, found)),
 			slog.Int("still_open", len(still)))

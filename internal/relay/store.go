@@ -11,6 +11,10 @@ import (
 // ErrSessionOver means that the session's lease row is gone: another relay has declared this one dead, or an operator has.
 var ErrSessionOver = errors.New("the session's lease is gone")
 
+// ErrMoved means that the outbox is not in the database that it was made in: it was moved, or is a copy. Waiting does not mend
+// it.
+var ErrMoved = errors.New("the outbox is not where it was made")
+
 // The interfaces below are what the relay needs of Postgres; package postgres implements them in one Store. All methods may
 // be called concurrently. Every error, whatever it is, leaves the outcome of the call unknown and ends the session.
 
@@ -119,6 +123,8 @@ type Ledger interface {
 	// is written only if the session's lease stands and every row of the attempt exists; otherwise nothing of that attempt
 	// is written and Written.Decided[i] says why.
 	Write(ctx context.Context, session uuid.UUID, closings []Closing, decisions []*Attempt) (Written, error)
+	// EntryStates returns the states of the entries of attempts that are in the ledger.
+	EntryStates(ctx context.Context, attempts []AttemptID) (EntryStates, error)
 	// Purge deletes closed attempts older than retention, at most limit of them, and returns how many.
 	Purge(ctx context.Context, retention time.Duration, limit int) (int, error)
 }
@@ -152,7 +158,7 @@ type Failures interface {
 type Topics interface {
 	// BindTopic returns the topic's row, having inserted want if there was none.
 	BindTopic(ctx context.Context, want Topic) (Topic, error)
-	// Origin returns the outbox's own uuid.
+	// Origin returns the outbox's own uuid. ErrMoved if the outbox is not in the database that it was made in.
 	Origin(ctx context.Context) (uuid.UUID, error)
 }
 

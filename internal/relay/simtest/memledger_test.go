@@ -100,6 +100,22 @@ func (s *memStore) decide(session uuid.UUID, a *relay.Attempt) relay.Decision {
 	return relay.DecisionMade
 }
 
+func (s *memStore) entryStates(attempts []relay.AttemptID) relay.EntryStates {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	states := relay.EntryStates{}
+	for _, id := range attempts {
+		if a := s.attempts[id]; a != nil {
+			for _, st := range a.states {
+				states[id] = append(states[id], map[entryState]relay.EntryState{
+					entryOpen: relay.EntryOpen, entrySettled: relay.EntrySettled, entryStruck: relay.EntryStruck,
+				}[st])
+			}
+		}
+	}
+	return states
+}
+
 // purge forgets attempts without open entries.
 func (s *memStore) purge(limit int) (n int) {
 	s.mu.Lock()

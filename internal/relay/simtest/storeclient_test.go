@@ -164,6 +164,10 @@ func (c *storeClient) Decided(ctx context.Context) (relay.Decided, error) {
 	})
 }
 
+func (c *storeClient) EntryStates(ctx context.Context, attempts []relay.AttemptID) (relay.EntryStates, error) {
+	return call(ctx, c, "EntryStates", seldom, func() (relay.EntryStates, error) { return c.db.entryStates(attempts), nil })
+}
+
 func (c *storeClient) Purge(ctx context.Context, _ time.Duration, limit int) (int, error) {
 	return call(ctx, c, "Purge", seldom, func() (int, error) { return c.db.purge(limit), nil })
 }
