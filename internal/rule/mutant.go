@@ -99,8 +99,8 @@ func Mutants() []Mutant {
 		{
 			Rule: "8", What: "a row dies without the lease",
 			File:    "internal/postgres/failure.go",
-			Old:     "   USING lease, unnest($2::bigint[]",
-			New:     "   USING unnest($2::bigint[]",
+			Old:     "   USING lease\n   WHERE o.id = ANY ($2::bigint[])",
+			New:     "   USING (SELECT 1) lease\n   WHERE o.id = ANY ($2::bigint[])",
 			Package: "./internal/postgres",
 		},
 		{
@@ -162,8 +162,8 @@ func Mutants() []Mutant {
 		{
 			Rule: "a", What: "an entry that was struck is settled",
 			File:    "internal/postgres/close.go",
-			Old:     "		case struck:\n			m.broken = append(m.broken, i)\n",
-			New:     "		case struck:\n			m.broken = append(m.broken, i)\n			state[i], m.changed = settled, true\n			m.delete = append(m.delete, l.ids[i])\n",
+			Old:     "			m.broken = append(m.broken, i)\n",
+			New:     "			m.broken, m.changed, state[i] = append(m.broken, i), true, relay.EntrySettled\n			m.delete = append(m.delete, l.ids[i])\n",
 			Package: "./internal/postgres",
 		},
 		{
