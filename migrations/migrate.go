@@ -60,6 +60,9 @@ func Status(ctx context.Context, url, schema string) (State, error) {
 		return State{}, fmt.Errorf("connect to read the schema version: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing was written on it
+	if err := pooler.Check(ctx, conn); err != nil {
+		return State{}, fmt.Errorf("connect to read the schema version: %w", err)
+	}
 	return Read(ctx, conn, schema)
 }
 
