@@ -11,12 +11,11 @@ import (
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-
-	"github.com/outbox-relay/outbox-relay/internal/pooler"
 )
 
 // Up brings the schema to the latest version, creating the Postgres schema where it is missing, and returns where it stands.
-// Several processes may call it at once: they go one after another. A schema that another tool installed is left to it.
+// Several processes may call it at once: they go one after another, by a lock of the session, so url must not lead through a
+// pooler that shares sessions between transactions. A schema that another tool installed is left to it.
 func Up(ctx context.Context, url, schema string) (State, error) {
 	return locked(ctx, url, schema, func(conn *pgx.Conn, was State) error {
 		switch {
@@ -79,10 +78,6 @@ func locked(ctx context.Context, url, schema string, change func(conn *pgx.Conn,
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // closing gives the lock back, whatever it answers
 
-	// The lock belongs to the session.
-	if err := pooler.Check(ctx, conn); err != nil {
-		return State{}, fmt.Errorf("connect to migrate: %w", err)
-	}
 	if err := enter(ctx, conn, schema); err != nil {
 		return State{}, err
 	}

@@ -27,19 +27,9 @@ func newMigrate() *cobra.Command {
 		})
 	down.Flags().BoolVar(&discard, "discard", false, "Remove the tables even if they hold rows that were not published")
 	cmd.AddCommand(
-		newMigration("up", "Bring the tables to this program's version",
-			func(ctx context.Context, cfg *config.Config) (migrations.State, error) {
-				return migrations.Up(ctx, cfg.Database.URL.Reveal(), cfg.Database.Schema)
-			}),
+		newMigration("up", "Bring the tables to this program's version", app.MigrateUp),
 		down,
-		newMigration("status", "Say which version the tables have; exit code 1 if run would refuse it",
-			func(ctx context.Context, cfg *config.Config) (migrations.State, error) {
-				state, err := migrations.Status(ctx, cfg.Database.URL.Reveal(), cfg.Database.Schema)
-				if err == nil {
-					err = state.Problem()
-				}
-				return state, err
-			}),
+		newMigration("status", "Say which version the tables have; exit code 1 if run would refuse it", app.MigrateStatus),
 	)
 	return cmd
 }

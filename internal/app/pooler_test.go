@@ -34,8 +34,16 @@ func TestDatabaseBehindAPooler(t *testing.T) {
 				require.Equal(t, 20, w.count("outbox"))
 				_, err = ReadStatus(t.Context(), cfg)
 				require.ErrorIs(t, err, pooler.ErrTransaction)
+				_, err = MigrateUp(t.Context(), cfg)
+				require.ErrorIs(t, err, pooler.ErrTransaction)
+				_, err = MigrateStatus(t.Context(), cfg)
+				require.ErrorIs(t, err, pooler.ErrTransaction)
+				_, err = MigrateDown(t.Context(), cfg, true)
+				require.ErrorIs(t, err, pooler.ErrTransaction)
 				return
 			}
+			_, err = MigrateUp(t.Context(), cfg)
+			require.NoError(t, err)
 			p := start(t, cfg)
 			p.eventually("published", func() bool { return w.count("outbox") == 0 })
 			require.NoError(t, p.end())

@@ -18,23 +18,24 @@ import (
 	"github.com/outbox-relay/outbox-relay/migrations"
 )
 
-// newCluster is a world with two brokers of its own. The topic has two queues on each.
-func newCluster(t *testing.T) (w *world, a, b *stack.Broker) {
+// newCluster is a world with brokers of its own. The topic has two queues on each. Its tests do not run in parallel: brokers
+// are large.
+func newCluster(t *testing.T, names ...string) (w *world, last *stack.Broker) {
 	t.Helper()
 	ns, err := stack.StartNameServer(t.Context(), stack.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = ns.Close() })
-	begin := func(name string) *stack.Broker {
+	for _, name := range names {
 		broker, err := stack.StartBroker(t.Context(), ns, stack.Options{BrokerName: name, BrokerConfig: stack.FastTransactions()})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = broker.Close() })
 		require.NoError(t, broker.CreateTopic(t.Context(), "orders", 2, "TRANSACTION"))
-		return broker
+		last = broker
 	}
 	w = &world{t: t, url: stacktest.Shared(t).Database(t), nameServer: ns.Addr, topic: "orders", group: "group"}
 	_, err = migrations.Up(t.Context(), w.url, "public")
 	require.NoError(t, err)
-	return w, begin("broker-a"), begin("broker-b")
+	return w, last
 }
 
 // lost makes a broker fall silent once it holds halves that were decided: their commits are in doubt. The broker does not come
@@ -103,8 +104,7 @@ func (w *world) rowsOn() map[int64]int {
 }
 
 func TestMessagesInDoubtOnABrokerThatIsGone(t *testing.T) {
-	t.Parallel()
-	w, _, gone := newCluster(t)
+	w, gone := newCluster(t, "broker-a", "broker-b")
 	cfg := w.config("window: 3s", "append_margin: 1s", "commit_timeout: 500ms", "send_timeout: 1s")
 	w.insertKeyed(make([]string, 40)...)
 	p := start(t, cfg, w.lost(gone))
@@ -167,8 +167,7 @@ func TestMessagesInDoubtOnABrokerThatIsGone(t *testing.T) {
 
 // A broker that can be asked has the last word.
 func TestBrokerThatIsThereIsAskedBeforeAnOperatorIsHeard(t *testing.T) {
-	t.Parallel()
-	w, _, broker := newCluster(t)
+	w, broker := newCluster(t, "broker-b")
 	cfg := w.config("window: 30s", "append_margin: 1s", "commit_timeout: 500ms", "send_timeout: 1s")
 	w.insertKeyed(make([]string, 20)...)
 	p := start(t, cfg, w.lost(broker))

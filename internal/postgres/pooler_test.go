@@ -61,8 +61,6 @@ func TestThroughAPoolerOfTransactions(t *testing.T) {
 	require.NoError(t, err)
 	defer pool.Close()
 	require.ErrorIs(t, postgres.New(pool, schema).Ping(t.Context()), pooler.ErrTransaction)
-	_, err = migrations.Up(t.Context(), url, schema)
-	require.ErrorIs(t, err, pooler.ErrTransaction)
 	for range 5 {
 		client, err := pgx.Connect(t.Context(), url)
 		require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // gone makes the broker of a bench vanish: nothing that is in doubt can be resolved.
@@ -72,7 +73,7 @@ func TestDoubtIsLiftedOnce(t *testing.T) {
 		d := b.resolver.dockets["b"]
 		assert.Equal(t, int64(2), b.doubts("b")[0].row)
 		still, err := d.conclude(b.work, []*doubt{first, second}, nil, map[*doubt]bool{first: true})
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		assert.Equal(t, []*doubt{second}, still)
 		read(b.intake)
 		assert.False(t, b.intake.admit(ordered(3, "k")), "row 2 is in doubt")
@@ -107,7 +108,7 @@ func TestLedgerThatCannotBeLookedAtHarmsNothing(t *testing.T) {
 		b.watching()
 		elapse(2 * b.cfg.Renew)
 		assert.Len(t, b.doubts("b"), 1)
-		assert.NoError(t, b.work.Err())
+		require.NoError(t, b.work.Err())
 		assert.NotEmpty(t, b.logs.with("could not be looked at"))
 	})
 }
