@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os/exec"
@@ -17,6 +18,8 @@ type Broker struct {
 	Name string
 
 	nameServer string
+	// clock is the file that its clock obeys, nothing if the clock is true.
+	clock string
 }
 
 // StartBroker starts an empty broker that registers at ns. It flushes each
@@ -37,6 +40,9 @@ func StartBroker(ctx context.Context, ns *NameServer, opts Options) (*Broker, er
 		return nil, err
 	}
 	b := &Broker{Server: server, Name: opts.brokerName(), nameServer: ns.Addr}
+	if run, ok := server.runner.(*native); ok && opts.FakeClock {
+		b.clock = run.dir.join(fakeClockFile)
+	}
 	server.ready = b.registered
 	if err := server.startNew(ctx); err != nil {
 		return nil, err
@@ -128,11 +134,20 @@ func nativeBroker(ctx context.Context, ns *NameServer, opts Options) (*Server, e
 	}
 	args := javaArgs(jars, run.dir.path, "org.apache.rocketmq.broker.BrokerStartup", brokerJVM(opts)...)
 	args = append(args, "-c", conf)
+	environ := opts.Env
+	if opts.FakeClock {
+		clock, err := fakeClock(run.dir)
+		if err != nil {
+			return nil, errors.Join(err, run.close())
+		}
+		environ = append(clock, environ...)
+		run.gone = sweepFakeTime
+	}
 	run.quit = syscall.SIGTERM
 	run.command = func() *exec.Cmd {
 		cmd := exec.Command(java, args...) //nolint:noctx // It outlives the caller's context.
-		if len(opts.Env) > 0 {
-			cmd.Env = append(cmd.Environ(), opts.Env...)
+		if len(environ) > 0 {
+			cmd.Env = append(cmd.Environ(), environ...)
 		}
 		return cmd
 	}

@@ -83,6 +83,9 @@ func containerBroker(ctx context.Context, ns *NameServer, opts Options) (*Server
 	if !ok {
 		return nil, errors.New("a broker in a container needs a name server in a container")
 	}
+	if opts.FakeClock {
+		return nil, errors.New("a broker in a container has no fake clock: choose EngineNative")
+	}
 	ports, err := reservePorts()
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ const (
 	Java     Prerequisite = "Java 8 or newer (on Debian: apt-get install default-jre-headless)"
 	Maven    Prerequisite = "Maven, which fetches the servers' published files once (on Debian: apt-get install maven)"
 	Database Prerequisite = "PostgreSQL 14 or newer (on Debian: apt-get install postgresql)"
+	FakeTime Prerequisite = "libfaketime, for a broker whose clock is wrong (on Debian: apt-get install faketime)"
 )
 
 // MissingError names everything that has to be installed, in one sentence.

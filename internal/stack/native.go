@@ -19,6 +19,8 @@ type native struct {
 	command func() *exec.Cmd
 	// quit asks the server to end cleanly.
 	quit syscall.Signal
+	// gone, if set, cleans up after a process that has ended.
+	gone func(pid int)
 	proc *process
 }
 
@@ -28,12 +30,20 @@ func (n *native) start(context.Context) error {
 	if n.proc != nil && !n.proc.ended() {
 		return errRunning
 	}
+	n.cleanUp()
 	proc, err := startProcess(n.command(), n.logPath)
 	if err != nil {
 		return err
 	}
 	n.proc = proc
 	return nil
+}
+
+// cleanUp is for a process that has ended, whoever ended it.
+func (n *native) cleanUp() {
+	if n.proc != nil && n.gone != nil {
+		n.gone(n.proc.pid())
+	}
 }
 
 func (n *native) stop(ctx context.Context) error {
@@ -109,6 +119,7 @@ func (n *native) log() string {
 
 func (n *native) close() error {
 	err := n.kill()
+	n.cleanUp()
 	n.ports.release()
 	return errors.Join(err, n.dir.remove())
 }

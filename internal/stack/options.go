@@ -50,6 +50,9 @@ type Options struct {
 	JVM []string
 	// Env adds variables ("NAME=value") to the broker's environment.
 	Env []string
+	// FakeClock gives a native broker a clock that [Broker.SetClock] moves. It
+	// needs libfaketime.
+	FakeClock bool
 }
 
 // FastTransactions makes the broker ask about a half message after about a

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -53,6 +54,11 @@ func call(ctx context.Context, addr string, code int, fields map[string]string) 
 // that a fault there can neither make the servers of its own tests look ready
 // nor hide itself from an audit.
 func exchange(ctx context.Context, addr string, code int, fields map[string]string) (frame, []byte, error) {
+	return exchangeWith(ctx, addr, code, fields, nil)
+}
+
+// exchangeWith is exchange with a body.
+func exchangeWith(ctx context.Context, addr string, code int, fields map[string]string, content []byte) (frame, []byte, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -70,9 +76,9 @@ func exchange(ctx context.Context, addr string, code int, fields map[string]stri
 	if err != nil {
 		return frame{}, nil, err
 	}
-	request := binary.BigEndian.AppendUint32(nil, uint32(4+len(header)))
+	request := binary.BigEndian.AppendUint32(nil, uint32(4+len(header)+len(content)))
 	request = binary.BigEndian.AppendUint32(request, uint32(len(header)))
-	if _, err := conn.Write(append(request, header...)); err != nil {
+	if _, err := conn.Write(slices.Concat(request, header, content)); err != nil {
 		return frame{}, nil, fmt.Errorf("send request %d to %s: %w", code, addr, err)
 	}
 	answer, body, err := readFrame(bufio.NewReader(conn))

@@ -1,0 +1,59 @@
+package stack
+
+import (
+	"context"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// storedAhead sends a message and returns how far ahead of this machine's clock the
+// broker's was when it stored it.
+func storedAhead(t *testing.T, b *Broker, topic string) time.Duration {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	sent := time.Now()
+	answer, _, err := exchangeWith(ctx, b.Addr, 10, map[string]string{
+		"producerGroup": "clock", "topic": topic, "defaultTopic": "TBW102", "defaultTopicQueueNums": "1", "queueId": "0",
+		"sysFlag": "0", "bornTimestamp": strconv.FormatInt(sent.UnixMilli(), 10), "flag": "0", "properties": "",
+		"reconsumeTimes": "0",
+	}, []byte("x"))
+	require.NoError(t, err)
+	require.Zero(t, answer.Code, answer.Remark)
+	messages, err := ReadTopic(ctx, b.nameServer, topic)
+	require.NoError(t, err)
+	return messages[len(messages)-1].Stored.Sub(sent)
+}
+
+func TestBrokersClockMoves(t *testing.T) {
+	t.Parallel()
+	_, b := newBroker(t, Options{Engine: EngineNative, FakeClock: true})
+	require.NoError(t, b.CreateTopic(t.Context(), "clock", 1, "NORMAL"))
+	near := func(want time.Duration) func() bool {
+		return func() bool { return (storedAhead(t, b, "clock") - want).Abs() < 20*time.Second }
+	}
+	begin := time.Now()
+	require.True(t, near(0)())
+	for _, offset := range []time.Duration{5 * time.Minute, -5 * time.Minute, time.Hour} {
+		require.NoError(t, b.SetClock(offset))
+		require.Eventually(t, near(offset), 30*time.Second, 50*time.Millisecond, "%s", offset)
+		t.Logf("%s after %s", offset, time.Since(begin))
+	}
+	pid := b.PID()
+	require.NoError(t, b.Kill())
+	require.NoError(t, b.Start(t.Context()))
+	require.Eventually(t, near(time.Hour), 30*time.Second, 50*time.Millisecond, "it keeps the offset over a kill")
+	left, err := filepath.Glob("/dev/shm/*faketime*_" + strconv.Itoa(pid))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestClockOfAnOrdinaryBrokerIsTrue(t *testing.T) {
+	t.Parallel()
+	b := &Broker{Name: "broker-a"}
+	require.ErrorContains(t, b.SetClock(time.Second), "set the clock of broker-a: it was started without Options.FakeClock")
+}
