@@ -240,7 +240,8 @@ func (r *relay) metric(ctx context.Context, name string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
 	if err != nil {
 		return 0, fmt.Errorf("read the metrics of %s: %w", r.name, err)
 	}

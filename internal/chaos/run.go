@@ -17,6 +17,8 @@ type Config struct {
 	// Dir takes logs and the servers' data. Default: a folder in the system's temporary one. It is removed if all was well.
 	Dir string
 	Log *slog.Logger
+	// Binary is the relay, built with -tags chaos. Default: it is built from this source.
+	Binary string
 }
 
 // injectPatience bounds one fault: what does not end by then is a mistake of the harness.
@@ -37,22 +39,21 @@ type run struct {
 // wrong is in the report.
 func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 	begin := time.Now()
-	dir, err := workDir(cfg.Dir)
+	if cfg.Dir, err = workDir(cfg.Dir); err != nil {
+		return nil, err
+	}
+	world, err := newWorld(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	world, err := newWorld(ctx, Options{Dir: dir, Log: cfg.Log})
-	if err != nil {
-		return nil, err
-	}
-	r := &run{World: world, cfg: cfg, report: newReport(cfg.Seed, dir)}
+	r := &run{World: world, cfg: cfg, report: newReport(cfg.Seed, cfg.Dir)}
 	err = errors.Join(r.all(ctx), world.close())
 	r.report.Took = time.Since(begin).Round(time.Second)
 	if err != nil {
-		return r.report, fmt.Errorf("seed %d (logs are in %s): %w", cfg.Seed, dir, err)
+		return r.report, fmt.Errorf("seed %d (logs are in %s): %w", cfg.Seed, cfg.Dir, err)
 	}
 	if r.report.OK() {
-		return r.report, os.RemoveAll(dir)
+		return r.report, os.RemoveAll(cfg.Dir)
 	}
 	return r.report, nil
 }

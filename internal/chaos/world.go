@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -34,20 +35,13 @@ type World struct {
 	nameServer *stack.NameServer
 	broker     *stack.Broker
 	store      string // the broker's folder
+	fakeClock  bool   // whether the broker's clock can be set
 
 	db     *pgxpool.Pool // the superuser's, beside every fault: the observer's
 	fleet  *fleet
 	ledger *ledger
 	writer *Writer
 	topic  topicReader
-}
-
-// Options are the choices for a run that are not drawn.
-type Options struct {
-	// Dir takes the logs and the servers' data. Default: a folder that is removed when nothing was wrong.
-	Dir string
-	// Log is told what happens.
-	Log *slog.Logger
 }
 
 // brokerSettings make a doubt take seconds, and a half message that nobody finishes disappear after about nine: the first
@@ -81,8 +75,8 @@ func relaySettings(databaseURL, nameServer string) []string {
 }
 
 // newWorld starts everything but the relays.
-func newWorld(ctx context.Context, opts Options) (w *World, err error) {
-	w = &World{log: opts.Log, dir: opts.Dir, ledger: newLedger()}
+func newWorld(ctx context.Context, cfg Config) (w *World, err error) {
+	w = &World{log: cfg.Log, dir: cfg.Dir, ledger: newLedger()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
@@ -94,9 +88,11 @@ func newWorld(ctx context.Context, opts Options) (w *World, err error) {
 	if err := w.makeDatabase(ctx); err != nil {
 		return w, err
 	}
-	binary, err := buildRelay(ctx, w.dir)
-	if err != nil {
-		return w, err
+	binary := cfg.Binary
+	if binary == "" {
+		if binary, err = buildRelay(ctx, w.dir); err != nil {
+			return w, err
+		}
 	}
 	w.fleet, err = newFleet(ctx, binary, w.dir, relaySettings(w.url(relayRole), w.nameServer.Addr))
 	return w, err
@@ -108,10 +104,17 @@ func (w *World) startServers(ctx context.Context) error {
 	config := brokerSettings()
 	config["storePathRootDir"] = w.store
 	config["storePathCommitLog"] = filepath.Join(w.store, "commitlog")
-	servers, err := stack.Start(ctx, stack.Options{Engine: stack.EngineNative, Dir: w.dir, Logger: w.log, BrokerConfig: config})
+	opts := stack.Options{Engine: stack.EngineNative, Dir: w.dir, Logger: w.log, BrokerConfig: config, FakeClock: true}
+	servers, err := stack.Start(ctx, opts)
+	if missing := (*stack.MissingError)(nil); errors.As(err, &missing) && slices.Equal(missing.What, []stack.Prerequisite{stack.FakeTime}) {
+		w.log.LogAttrs(ctx, slog.LevelWarn, "the broker's clock cannot be set: libfaketime is not installed")
+		opts.FakeClock = false
+		servers, err = stack.Start(ctx, opts)
+	}
 	if err != nil {
 		return err
 	}
+	w.fakeClock = opts.FakeClock
 	w.servers = servers
 	w.postgres, w.nameServer, w.broker = servers.Postgres, servers.NameServer, servers.Broker
 	w.topic = topicReader{addr: w.broker.Addr, broker: w.broker.Name}

@@ -88,6 +88,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.DurationVar(&o.cfg.Duration, "duration", 10*time.Minute, "of the faults, or of a leg of a long run")
 	kinds := flags.String("kinds", "", "only the kinds with one of these words in their names, separated by commas")
 	flags.StringVar(&o.cfg.Dir, "dir", "", "for logs and data (default: a temporary folder, removed if all was well)")
+	flags.StringVar(&o.cfg.Binary, "relay", "", "another relay, built with -tags chaos (default: it is built from this source)")
 	flags.StringVar(&o.json, "json", "", "a file for the report as JSON")
 	flags.BoolVar(&o.long, "long", false, "go on until each kind was injected 20 times, or 3 times if it always takes long")
 	flags.StringVar(&o.state, "state", "", "with -long: the file from which it goes on after it was stopped")
