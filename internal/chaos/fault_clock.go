@@ -48,7 +48,7 @@ func wrongClock(ctx context.Context, w *World, d *Draw, offset time.Duration) er
 			return err
 		}
 	}
-	return errors.Join(pause(ctx, long), setClocks(relays, 0))
+	return errors.Join(w.works(ctx, long), setClocks(relays, 0))
 }
 
 // relayJumps lets the clocks of all relays jump, each by itself, minutes forth and back.
@@ -91,7 +91,7 @@ func wrongBroker(ctx context.Context, w *World, d *Draw, offset time.Duration) e
 			return err
 		}
 	}
-	return errors.Join(pause(ctx, long), w.setBrokerClock(0))
+	return errors.Join(w.works(ctx, long), w.setBrokerClock(0))
 }
 
 // brokerJumps lets the broker's clock jump forth and back, by less than the window, and by minutes.

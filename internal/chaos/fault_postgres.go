@@ -61,38 +61,40 @@ func connectionsTerminated(ctx context.Context, w *World, d *Draw) error {
 
 // outboxLocked holds the lock that a migration takes.
 func outboxLocked(ctx context.Context, w *World, d *Draw) error {
-	return w.held(ctx, d.between(10*time.Second, 30*time.Second), func(ctx context.Context, tx pgx.Tx) error {
+	long := d.between(10*time.Second, 30*time.Second)
+	return w.held(ctx, false, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE`)
 		return err
-	}, false)
+	}, func(ctx context.Context) error { return pause(ctx, long) })
 }
 
 // rowHeldBack keeps a row uncommitted while others with larger ids pass it.
 func rowHeldBack(ctx context.Context, w *World, d *Draw) error {
 	span, long, commit := w.ledger.now(), d.between(15*time.Second, 30*time.Second), d.IntN(2) == 0
 	e := []Event{{ID: -1 - int64(d.Uint32())}}
-	return w.held(ctx, long, func(ctx context.Context, tx pgx.Tx) error {
+	return w.held(ctx, commit, func(ctx context.Context, tx pgx.Tx) error {
 		w.ledger.attempt(e)
 		if err := insertRows(ctx, tx, e, 0); err != nil {
 			return err
 		}
 		return insertBook(ctx, tx, e, span)
-	}, commit)
+	}, func(ctx context.Context) error { return w.works(ctx, long) })
 }
 
 // snapshotHeld is a report that runs for a long time: nothing is vacuumed meanwhile.
 func snapshotHeld(ctx context.Context, w *World, d *Draw) error {
-	return w.held(ctx, d.between(15*time.Second, 30*time.Second), func(ctx context.Context, tx pgx.Tx) error {
+	long := d.between(15*time.Second, 30*time.Second)
+	return w.held(ctx, false, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `SELECT count(*) FROM outbox_attempt`)
 		return err
-	}, false)
+	}, func(ctx context.Context) error { return w.works(ctx, long) })
 }
 
-// held keeps a transaction open for so long once it has done something.
-func (w *World) held(ctx context.Context, long time.Duration, do func(context.Context, pgx.Tx) error, commit bool) error {
+// held keeps a transaction open meanwhile, once it has done something.
+func (w *World) held(ctx context.Context, commit bool, do func(context.Context, pgx.Tx) error, meanwhile func(context.Context) error) error {
 	tx, err := w.db.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin the transaction that is held: %w", err)
@@ -101,11 +103,10 @@ func (w *World) held(ctx context.Context, long time.Duration, do func(context.Co
 	if err := do(ctx, tx); err != nil {
 		return fmt.Errorf("make the transaction that is held: %w", err)
 	}
-	if err := pause(ctx, long); err != nil {
-		return err
+	err = meanwhile(ctx)
+	end := tx.Rollback
+	if commit {
+		end = tx.Commit
 	}
-	if !commit {
-		return tx.Rollback(ctx)
-	}
-	return errors.Join(tx.Commit(ctx))
+	return errors.Join(err, end(ctx))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"syscall"
@@ -104,7 +105,8 @@ func logDiskFull(ctx context.Context, w *World, d *Draw) error {
 		return fmt.Errorf("open a disk that is full: %w", err)
 	}
 	defer full.Close() //nolint:errcheck // Nothing can be written to it.
-	return w.withLog(ctx, full, d.between(4*time.Second, 12*time.Second), func() error { return nil })
+	long := d.between(4*time.Second, 12*time.Second)
+	return w.withLog(ctx, full, func() error { return w.works(ctx, long) })
 }
 
 // logUnread starts every relay with a log that nobody reads, so that each write to it waits once the pipe is full.
@@ -119,15 +121,13 @@ func logUnread(ctx context.Context, w *World, d *Draw) error {
 	if err := fill(writer); err != nil {
 		return err
 	}
-	return w.withLog(ctx, writer, d.between(4*time.Second, 12*time.Second), func() error {
-		go func() { _, _ = reader.WriteTo(discard{}) }() // It ends with the pipe.
-		return nil
+	long := d.between(4*time.Second, 12*time.Second)
+	return w.withLog(ctx, writer, func() error {
+		err := pause(ctx, long)
+		go func() { _, _ = io.Copy(io.Discard, reader) }() // It ends with the pipe.
+		return err
 	})
 }
-
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // fill writes to a pipe until it takes no more.
 func fill(pipe *os.File) error {
@@ -146,7 +146,7 @@ func fill(pipe *os.File) error {
 
 // withLog lets every relay run for a while with another log, and then with its own again. It kills them in between: what they
 // could not log must not have mattered.
-func (w *World) withLog(ctx context.Context, log *os.File, long time.Duration, end func() error) error {
+func (w *World) withLog(ctx context.Context, log *os.File, meanwhile func() error) error {
 	relays := w.fleet.running()
 	if err := kill(relays); err != nil {
 		return err
@@ -156,18 +156,13 @@ func (w *World) withLog(ctx context.Context, log *os.File, long time.Duration, e
 			return err
 		}
 	}
-	if err := errors.Join(pause(ctx, long), end()); err != nil {
-		return err
-	}
+	lasted := meanwhile()
 	for _, r := range relays {
 		if broken, err := r.metric(ctx, metricBroken); err == nil && broken > 0 {
 			return fmt.Errorf("%s has broken %v promises", r.name, broken)
 		}
 	}
-	if err := kill(relays); err != nil {
-		return err
-	}
-	return start(relays)
+	return errors.Join(lasted, kill(relays), start(relays))
 }
 
 // outOfMemory lets relays have no more memory than they have, and gives them large rows. Go ends a program whose memory is

@@ -29,6 +29,9 @@ type Kind struct {
 // be killed.
 var errNotReached = errors.New("the fault did not happen")
 
+// errStalled means that nothing was sent while the fault lasted, though that fault must not keep the relays from it.
+var errStalled = errors.New("nothing was sent while it lasted")
+
 // Kinds is the closed registry of fault kinds.
 func Kinds() []Kind {
 	return slices.Concat(relayKinds(), pointKinds(), brokerKinds(), postgresKinds(), clockKinds(), absenceKinds())

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -103,4 +104,44 @@ func (w *World) flows(ctx context.Context, atMost time.Duration) (bool, error) {
 		return false, asked
 	}
 	return flowing, err
+}
+
+// delivered counts the messages on the topic.
+func (w *World) delivered(ctx context.Context) (n int64, err error) {
+	ends, err := w.topic.now(ctx)
+	for _, end := range ends {
+		n += end
+	}
+	return n, err
+}
+
+const (
+	// settleDown is how long what was under way before a fault may still arrive.
+	settleDown = 3 * time.Second
+	// noticing is how long the relays may take to find a way round a fault.
+	noticing = 30 * time.Second
+)
+
+// works lets a fault last for so long, and longer if nothing has been sent under it by then: in the end something must be.
+func (w *World) works(ctx context.Context, long time.Duration) error {
+	if err := pause(ctx, settleDown); err != nil {
+		return err
+	}
+	before, err := w.delivered(ctx)
+	if err != nil {
+		return err
+	}
+	if err := pause(ctx, long-settleDown); err != nil {
+		return err
+	}
+	var asked error
+	works, err := until(ctx, noticing, func() bool {
+		var n int64
+		n, asked = w.delivered(ctx)
+		return asked != nil || n > before
+	})
+	if err := errors.Join(err, asked); err != nil || works {
+		return err
+	}
+	return errStalled
 }

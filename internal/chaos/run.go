@@ -110,6 +110,10 @@ func (r *run) step(ctx context.Context, s Step) error {
 	switch {
 	case errors.Is(err, errNotReached):
 		line.NotReached++
+	case errors.Is(err, errStalled):
+		line.Injected++
+		line.Stuck++
+		r.report.find("stuck during %s (span %d): %s", s.Kind.Name, len(r.spans)-1, err)
 	case err != nil:
 		return fmt.Errorf("%s: %w", s.Kind.Name, err)
 	default:
@@ -122,7 +126,7 @@ func (r *run) step(ctx context.Context, s Step) error {
 	}
 	r.log.LogAttrs(ctx, slog.LevelInfo, "fault", slog.String("kind", s.Kind.Name), slog.Int("relays", s.Relays),
 		slog.String("took", took.Round(100*time.Millisecond).String()), slog.String("recovered_after", line.last.String()),
-		slog.Bool("not_reached", err != nil))
+		slog.Any("outcome", err))
 	return nil
 }
 

@@ -16,12 +16,18 @@ type topicReader struct {
 
 // mark notes where the queues end now: what lies before was delivered in this span or an earlier one.
 func (t *topicReader) mark(ctx context.Context) error {
+	ends, err := t.now(ctx)
+	t.ends = append(t.ends, ends)
+	return err
+}
+
+// now returns where the queues end.
+func (t *topicReader) now(ctx context.Context) ([]int64, error) {
 	ends, err := stack.QueueEnds(ctx, t.addr, topic, queues)
 	if err != nil {
-		return fmt.Errorf("read the ends of the queues: %w", err)
+		return nil, fmt.Errorf("read the ends of the queues: %w", err)
 	}
-	t.ends = append(t.ends, ends)
-	return nil
+	return ends, nil
 }
 
 // span is the one in which the message of a queue was delivered.
