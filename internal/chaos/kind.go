@@ -34,7 +34,7 @@ var errStalled = errors.New("nothing was sent while it lasted")
 
 // Kinds is the closed registry of fault kinds.
 func Kinds() []Kind {
-	return slices.Concat(relayKinds(), pointKinds(), brokerKinds(), postgresKinds(), clockKinds(), absenceKinds())
+	return slices.Concat(relayKinds(), pointKinds(), brokerKinds(), networkKinds(), postgresKinds(), clockKinds(), absenceKinds())
 }
 
 // Select returns the kinds whose names contain one of the words, separated by commas; all for no words.

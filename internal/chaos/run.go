@@ -61,7 +61,7 @@ func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 // all is the run from the first row to the audit.
 func (r *run) all(ctx context.Context) (err error) {
 	r.enter(nothing)
-	r.writer, err = startWriter(ctx, r.url(appRole), r.ledger, r.cfg.Seed)
+	r.writer, err = startWriter(ctx, databaseURL(appRole, r.postgres.Addr), r.ledger, r.cfg.Seed)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,9 +13,13 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/outbox-relay/outbox-relay/internal/chaos/proxy"
 	"github.com/outbox-relay/outbox-relay/internal/stack"
 	"github.com/outbox-relay/outbox-relay/migrations"
 )
+
+// proxyHost is what the broker advertises: it listens on 127.0.0.1, and the proxy on the same port of this address.
+const proxyHost = "127.0.0.2"
 
 const (
 	topic  = "chaos"
@@ -36,6 +41,9 @@ type World struct {
 	broker     *stack.Broker
 	store      string // the broker's folder
 	fakeClock  bool   // whether the broker's clock can be set
+
+	// What the relays connect through.
+	brokerLine, nameServerLine, databaseLine *proxy.Proxy
 
 	db     *pgxpool.Pool // the superuser's, beside every fault: the observer's
 	fleet  *fleet
@@ -85,6 +93,9 @@ func newWorld(ctx context.Context, cfg Config) (w *World, err error) {
 	if err := w.startServers(ctx); err != nil {
 		return w, err
 	}
+	if err := w.makeLines(cfg.Seed); err != nil {
+		return w, err
+	}
 	if err := w.makeDatabase(ctx); err != nil {
 		return w, err
 	}
@@ -94,7 +105,7 @@ func newWorld(ctx context.Context, cfg Config) (w *World, err error) {
 			return w, err
 		}
 	}
-	w.fleet, err = newFleet(ctx, binary, w.dir, relaySettings(w.url(relayRole), w.nameServer.Addr))
+	w.fleet, err = newFleet(ctx, binary, w.dir, relaySettings(databaseURL(relayRole, w.databaseLine.Addr()), w.nameServerLine.Addr()))
 	return w, err
 }
 
@@ -102,6 +113,7 @@ func newWorld(ctx context.Context, cfg Config) (w *World, err error) {
 func (w *World) startServers(ctx context.Context) error {
 	w.store = filepath.Join(w.dir, "store")
 	config := brokerSettings()
+	config["brokerIP1"] = proxyHost
 	config["storePathRootDir"] = w.store
 	config["storePathCommitLog"] = filepath.Join(w.store, "commitlog")
 	opts := stack.Options{Engine: stack.EngineNative, Dir: w.dir, Logger: w.log, BrokerConfig: config, FakeClock: true}
@@ -119,6 +131,24 @@ func (w *World) startServers(ctx context.Context) error {
 	w.postgres, w.nameServer, w.broker = servers.Postgres, servers.NameServer, servers.Broker
 	w.topic = topicReader{addr: w.broker.Addr, broker: w.broker.Name}
 	return w.broker.CreateTopic(ctx, topic, queues, "TRANSACTION")
+}
+
+// makeLines puts a network that can fail between the relays and their servers.
+func (w *World) makeLines(seed uint64) (err error) {
+	_, port, err := net.SplitHostPort(w.broker.Addr)
+	if err != nil {
+		return fmt.Errorf("read the broker's address: %w", err)
+	}
+	advertised := net.JoinHostPort(proxyHost, port)
+	if w.brokerLine, err = proxy.RocketMQ(proxy.Options{Listen: advertised, Upstream: w.broker.Addr, Seed: seed}); err != nil {
+		return err
+	}
+	anyPort := net.JoinHostPort(proxyHost, "0")
+	if w.nameServerLine, err = proxy.RocketMQ(proxy.Options{Listen: anyPort, Upstream: w.nameServer.Addr, Seed: seed}); err != nil {
+		return err
+	}
+	w.databaseLine, err = proxy.Postgres(proxy.Options{Listen: anyPort, Upstream: w.postgres.Addr, Seed: seed})
+	return err
 }
 
 // makeDatabase makes the outbox, the books and the roles.
@@ -143,10 +173,9 @@ func (w *World) makeDatabase(ctx context.Context) error {
 	return nil
 }
 
-// url is the database for a role.
-func (w *World) url(role string) string {
-	u, _ := url.Parse(w.postgres.URL("postgres")) // It was made by package stack.
-	u.User = url.User(role)
+// databaseURL is the database for a role.
+func databaseURL(role, addr string) string {
+	u := url.URL{Scheme: "postgres", User: url.User(role), Host: addr, Path: "/postgres", RawQuery: "sslmode=disable"}
 	return u.String()
 }
 
@@ -158,6 +187,11 @@ func (w *World) close() error {
 	}
 	if w.db != nil {
 		w.db.Close()
+	}
+	for _, line := range []*proxy.Proxy{w.brokerLine, w.nameServerLine, w.databaseLine} {
+		if line != nil {
+			errs = append(errs, line.Close())
+		}
 	}
 	if w.servers != nil {
 		errs = append(errs, w.servers.Close())
