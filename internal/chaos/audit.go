@@ -19,7 +19,7 @@ func (d Delivery) String() string {
 	return fmt.Sprintf("event %d (%s %d, row %s) at %s/%d offset %d as %s", d.ID, d.Key, d.Number, d.Row, d.Broker, d.Queue, d.Offset, d.UniqKey)
 }
 
-// Counts are the verdict on one span. All but the first two must be 0.
+// Counts are the verdict on one span. From Lost to Foreign all must be 0.
 type Counts struct {
 	Committed     int `json:"committed"`      // events, by when they were committed
 	Delivered     int `json:"delivered"`      // of them, at least once, whenever
@@ -28,6 +28,8 @@ type Counts struct {
 	Reordered     int `json:"reordered"`      // messages behind a later one of their key, or on another queue than it
 	AfterRollback int `json:"after_rollback"` // messages whose transaction was rolled back
 	Foreign       int `json:"foreign"`        // messages that nobody wrote, or whose content is another
+	// Waiting counts events that are still in the outbox, for a reason: only where a broker has gone for good.
+	Waiting int `json:"waiting,omitempty"`
 }
 
 func (c *Counts) add(o Counts) {
@@ -38,6 +40,7 @@ func (c *Counts) add(o Counts) {
 	c.Reordered += o.Reordered
 	c.AfterRollback += o.AfterRollback
 	c.Foreign += o.Foreign
+	c.Waiting += o.Waiting
 }
 
 // violations counts what must not be.

@@ -16,6 +16,7 @@ func brokerKinds() []Kind {
 		{Name: "broker: SIGSTOP", Inject: brokerFrozen},
 		{Name: "broker: kill -9, index deleted", Inject: brokerIndexDeleted},
 		{Name: "broker: name server gone", Inject: nameServerGone},
+		{Name: oneGone, Finale: true, LongWait: true},
 	}
 }
 
@@ -62,7 +63,7 @@ func brokerIndexDeleted(ctx context.Context, w *World, d *Draw) error {
 	if err := w.broker.Kill(); err != nil {
 		return err
 	}
-	index := filepath.Join(w.store, "index")
+	index := filepath.Join(w.store(), "index")
 	if _, err := os.Stat(index); err != nil {
 		return fmt.Errorf("find the broker's index: %w", err)
 	}

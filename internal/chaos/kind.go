@@ -21,6 +21,8 @@ type Kind struct {
 	Short bool
 	// Patience is how long nothing may move after the fault has gone. Default: see patience.
 	Patience time.Duration
+	// Finale marks the kind after which nothing is as before: it has servers of its own, and comes last. It has no Inject.
+	Finale bool
 	// Inject makes the fault and returns when it has gone. It draws everything it chooses, so that the seed fixes it.
 	Inject func(ctx context.Context, w *World, d *Draw) error
 }

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"math/rand/v2"
+	"slices"
 )
 
 // Step is one fault of a plan.
@@ -18,8 +19,9 @@ type Plan struct {
 	deck  []Kind
 }
 
-// NewPlan makes the plan of a seed. Kinds come in random order, each as often as the others.
+// NewPlan makes the plan of a seed. Kinds come in random order, each as often as the others; the finale is not among them.
 func NewPlan(seed uint64, kinds []Kind) *Plan {
+	kinds = slices.DeleteFunc(slices.Clone(kinds), func(k Kind) bool { return k.Finale })
 	return &Plan{kinds: kinds, draw: rand.New(rand.NewPCG(seed, planStream))}
 }
 

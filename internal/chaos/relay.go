@@ -232,7 +232,7 @@ func (r *relay) ownExits() []string {
 	return append([]string(nil), r.exits...)
 }
 
-// metric returns the value of a metric without labels, 0 if the relay does not serve it.
+// metric returns the value of a metric, the sum over its labels; 0 if the relay does not serve it.
 func (r *relay) metric(ctx context.Context, name string) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -249,13 +249,17 @@ func (r *relay) metric(ctx context.Context, name string) (float64, error) {
 	value := 0.0
 	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
 		if got, number, ok := strings.Cut(lines.Text(), " "); ok && (got == name || strings.HasPrefix(got, name+"{")) {
-			if value, err = strconv.ParseFloat(number, 64); err != nil {
+			one, err := strconv.ParseFloat(number, 64)
+			if err != nil {
 				return 0, fmt.Errorf("metric %s of %s: %w", name, r.name, err)
 			}
+			value += one
 		}
 	}
 	return value, nil
 }
 
-// metricBroken counts what must never happen.
-const metricBroken = "outbox_relay_broken_promises_total"
+const (
+	metricBroken = "outbox_relay_broken_promises_total" // must stay 0
+	metricDoubt  = "outbox_relay_in_doubt_messages"
+)

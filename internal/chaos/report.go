@@ -135,6 +135,9 @@ func printTable(out io.Writer, lines []*Line) {
 		if l.Foreign > 0 {
 			kind += fmt.Sprintf(" (%d FOREIGN)", l.Foreign)
 		}
+		if l.Waiting > 0 {
+			kind += fmt.Sprintf(" (%d wait for the broker)", l.Waiting)
+		}
 		fmt.Fprintf(table, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f s\t  %s\n", l.Injected, l.Committed, l.Delivered, l.Lost, l.Duplicated,
 			l.Reordered, l.AfterRollback, l.Stuck, l.Recovery, kind)
 	}
@@ -146,6 +149,9 @@ func (l Line) totals() string {
 		l.Injected, l.Committed, l.Delivered, l.Lost, l.Duplicated, l.Reordered, l.AfterRollback, l.Stuck)
 	if l.Foreign > 0 {
 		text += fmt.Sprintf(", %d that nobody wrote", l.Foreign)
+	}
+	if l.Waiting > 0 {
+		text += fmt.Sprintf(", %d waiting for a broker that has gone", l.Waiting)
 	}
 	return text
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -42,20 +43,32 @@ func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 	if cfg.Dir, err = workDir(cfg.Dir); err != nil {
 		return nil, err
 	}
+	report = newReport(cfg.Seed, cfg.Dir)
+	isFinale := func(k Kind) bool { return k.Finale }
+	if usual := slices.DeleteFunc(slices.Clone(cfg.Kinds), isFinale); len(usual) > 0 {
+		err = random(ctx, cfg, report)
+	}
+	if err == nil && slices.ContainsFunc(cfg.Kinds, isFinale) {
+		err = finale(ctx, cfg, report)
+	}
+	report.Took = time.Since(begin).Round(time.Second)
+	if err != nil {
+		return report, fmt.Errorf("seed %d (logs are in %s): %w", cfg.Seed, cfg.Dir, err)
+	}
+	if report.OK() {
+		return report, os.RemoveAll(cfg.Dir)
+	}
+	return report, nil
+}
+
+// random is everything but the finale.
+func random(ctx context.Context, cfg Config, report *Report) error {
 	world, err := newWorld(ctx, cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r := &run{World: world, cfg: cfg, report: newReport(cfg.Seed, cfg.Dir)}
-	err = errors.Join(r.all(ctx), world.close())
-	r.report.Took = time.Since(begin).Round(time.Second)
-	if err != nil {
-		return r.report, fmt.Errorf("seed %d (logs are in %s): %w", cfg.Seed, cfg.Dir, err)
-	}
-	if r.report.OK() {
-		return r.report, os.RemoveAll(cfg.Dir)
-	}
-	return r.report, nil
+	r := &run{World: world, cfg: cfg, report: report}
+	return errors.Join(r.all(ctx), world.close())
 }
 
 // all is the run from the first row to the audit.

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -17,9 +15,6 @@ import (
 	"github.com/outbox-relay/outbox-relay/internal/stack"
 	"github.com/outbox-relay/outbox-relay/migrations"
 )
-
-// proxyHost is what the broker advertises: it listens on 127.0.0.1, and the proxy on the same port of this address.
-const proxyHost = "127.0.0.2"
 
 const (
 	topic  = "chaos"
@@ -39,27 +34,18 @@ type World struct {
 	postgres   *stack.Postgres
 	nameServer *stack.NameServer
 	broker     *stack.Broker
-	store      string // the broker's folder
-	fakeClock  bool   // whether the broker's clock can be set
+	fakeClock  bool // whether the broker's clock can be set
+	second     *stack.Broker
 
 	// What the relays connect through.
 	brokerLine, nameServerLine, databaseLine *proxy.Proxy
+	lines                                    []*proxy.Proxy // all of them
 
 	db     *pgxpool.Pool // the superuser's, beside every fault: the observer's
 	fleet  *fleet
 	ledger *ledger
 	writer *Writer
 	topic  topicReader
-}
-
-// brokerSettings make a doubt take seconds, and a half message that nobody finishes disappear after about nine: the first
-// check comes after transactionTimeOut, then transactionCheckMax of them.
-func brokerSettings() map[string]string {
-	settings := stack.FastTransactions()
-	settings["transactionCheckMax"] = "15"
-	settings["flushDiskType"] = "SYNC_FLUSH"
-	settings["registerNameServerPeriod"] = "10000" // the shortest there is: how soon a restarted name server knows the broker
-	return settings
 }
 
 // relaySettings are scaled down like the broker's.
@@ -109,48 +95,6 @@ func newWorld(ctx context.Context, cfg Config) (w *World, err error) {
 	return w, err
 }
 
-// startServers starts them as processes: the faults stop them by signals and delete their files.
-func (w *World) startServers(ctx context.Context) error {
-	w.store = filepath.Join(w.dir, "store")
-	config := brokerSettings()
-	config["brokerIP1"] = proxyHost
-	config["storePathRootDir"] = w.store
-	config["storePathCommitLog"] = filepath.Join(w.store, "commitlog")
-	opts := stack.Options{Engine: stack.EngineNative, Dir: w.dir, Logger: w.log, BrokerConfig: config, FakeClock: true}
-	servers, err := stack.Start(ctx, opts)
-	if missing := (*stack.MissingError)(nil); errors.As(err, &missing) && slices.Equal(missing.What, []stack.Prerequisite{stack.FakeTime}) {
-		w.log.LogAttrs(ctx, slog.LevelWarn, "the broker's clock cannot be set: libfaketime is not installed")
-		opts.FakeClock = false
-		servers, err = stack.Start(ctx, opts)
-	}
-	if err != nil {
-		return err
-	}
-	w.fakeClock = opts.FakeClock
-	w.servers = servers
-	w.postgres, w.nameServer, w.broker = servers.Postgres, servers.NameServer, servers.Broker
-	w.topic = topicReader{addr: w.broker.Addr, broker: w.broker.Name}
-	return w.broker.CreateTopic(ctx, topic, queues, "TRANSACTION")
-}
-
-// makeLines puts a network that can fail between the relays and their servers.
-func (w *World) makeLines(seed uint64) (err error) {
-	_, port, err := net.SplitHostPort(w.broker.Addr)
-	if err != nil {
-		return fmt.Errorf("read the broker's address: %w", err)
-	}
-	advertised := net.JoinHostPort(proxyHost, port)
-	if w.brokerLine, err = proxy.RocketMQ(proxy.Options{Listen: advertised, Upstream: w.broker.Addr, Seed: seed}); err != nil {
-		return err
-	}
-	anyPort := net.JoinHostPort(proxyHost, "0")
-	if w.nameServerLine, err = proxy.RocketMQ(proxy.Options{Listen: anyPort, Upstream: w.nameServer.Addr, Seed: seed}); err != nil {
-		return err
-	}
-	w.databaseLine, err = proxy.Postgres(proxy.Options{Listen: anyPort, Upstream: w.postgres.Addr, Seed: seed})
-	return err
-}
-
 // makeDatabase makes the outbox, the books and the roles.
 func (w *World) makeDatabase(ctx context.Context) error {
 	if _, err := migrations.Up(ctx, w.postgres.URL("postgres"), "public"); err != nil {
@@ -188,10 +132,11 @@ func (w *World) close() error {
 	if w.db != nil {
 		w.db.Close()
 	}
-	for _, line := range []*proxy.Proxy{w.brokerLine, w.nameServerLine, w.databaseLine} {
-		if line != nil {
-			errs = append(errs, line.Close())
-		}
+	for _, line := range w.lines {
+		errs = append(errs, line.Close())
+	}
+	if w.second != nil {
+		errs = append(errs, w.second.Close())
 	}
 	if w.servers != nil {
 		errs = append(errs, w.servers.Close())
