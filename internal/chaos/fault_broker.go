@@ -3,9 +3,6 @@ package chaos
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -14,7 +11,7 @@ func brokerKinds() []Kind {
 		{Name: "broker: kill -9", Short: true, Inject: brokerKilled},
 		{Name: "broker: clean restart", LongWait: true, Inject: brokerRestarted},
 		{Name: "broker: SIGSTOP", Inject: brokerFrozen},
-		{Name: "broker: kill -9, index deleted", Inject: brokerIndexDeleted},
+		{Name: "broker: index deleted", Inject: brokerIndexDeleted},
 		{Name: "broker: name server gone", Inject: nameServerGone},
 		{Name: oneGone, Finale: true, LongWait: true},
 	}
@@ -55,20 +52,21 @@ func brokerFrozen(ctx context.Context, w *World, d *Draw) error {
 }
 
 // brokerIndexDeleted takes the index away, by which messages are found by their keys. The relay must not take "not found" for
-// "not there".
+// "not there". After a kill the broker builds it again, after a stop in good order it does not.
 func brokerIndexDeleted(ctx context.Context, w *World, d *Draw) error {
-	if err := pause(ctx, d.between(0, 1500*time.Millisecond)); err != nil {
+	instant, orderly := d.between(0, 1500*time.Millisecond), d.IntN(3) == 0
+	if err := pause(ctx, instant); err != nil {
 		return err
 	}
-	if err := w.broker.Kill(); err != nil {
+	end := w.broker.Kill
+	if orderly {
+		end = func() error { return w.broker.Stop(ctx) }
+	}
+	if err := end(); err != nil {
 		return err
 	}
-	index := filepath.Join(w.store(), "index")
-	if _, err := os.Stat(index); err != nil {
-		return fmt.Errorf("find the broker's index: %w", err)
-	}
-	if err := os.RemoveAll(index); err != nil {
-		return fmt.Errorf("delete the broker's index: %w", err)
+	if err := w.broker.DeleteIndex(); err != nil {
+		return err
 	}
 	return w.broker.Start(ctx)
 }

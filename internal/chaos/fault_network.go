@@ -19,6 +19,8 @@ type lossy struct {
 	then     []proxy.Then // one of them
 	// delays are the shortest and the longest.
 	delays [2]time.Duration
+	// rare says that little of it passes, so that the chance must not be small.
+	rare bool
 	// before is a point at which the relays are killed first.
 	before string
 }
@@ -40,13 +42,13 @@ func lossyNetworks() []lossy {
 		{name: "half messages late", act: proxy.DelayRequest, kinds: half, delays: longer},
 		{name: "cut after commits", act: proxy.CutAfter, kinds: commit},
 		{name: "commits and reading back unanswered", act: proxy.LoseAnswer, kinds: readBack, then: anyEnd},
-		{name: "check-backs lost", act: proxy.LoseRequest, kinds: []proxy.Kind{proxy.CheckBack, proxy.Check}, then: anyEnd, before: pointHalf},
-		{name: "answer to decide lost", database: true, act: proxy.LoseAnswer, kinds: []proxy.Kind{proxy.Decide}, then: lost},
-		{name: "answer to settle lost", database: true, act: proxy.LoseAnswer, kinds: []proxy.Kind{proxy.Settle}, then: lost},
-		{name: "decide lost", database: true, act: proxy.LoseRequest, kinds: []proxy.Kind{proxy.Decide}, then: lost},
-		{name: "settle lost", database: true, act: proxy.LoseRequest, kinds: []proxy.Kind{proxy.Settle}, then: lost},
+		{name: "check-backs lost", act: proxy.LoseRequest, kinds: []proxy.Kind{proxy.CheckBack, proxy.Check}, then: anyEnd, rare: true, before: pointHalf},
+		{name: "answer to decide lost", database: true, rare: true, act: proxy.LoseAnswer, kinds: []proxy.Kind{proxy.Decide}, then: lost},
+		{name: "answer to settle lost", database: true, rare: true, act: proxy.LoseAnswer, kinds: []proxy.Kind{proxy.Settle}, then: lost},
+		{name: "decide lost", database: true, rare: true, act: proxy.LoseRequest, kinds: []proxy.Kind{proxy.Decide}, then: lost},
+		{name: "settle lost", database: true, rare: true, act: proxy.LoseRequest, kinds: []proxy.Kind{proxy.Settle}, then: lost},
 		{name: "answers to decide and settle late", database: true, act: proxy.DelayAnswer, kinds: []proxy.Kind{proxy.Decide, proxy.Settle}, delays: longer},
-		{name: "answers about leases lost", database: true, act: proxy.LoseAnswer, kinds: []proxy.Kind{proxy.Lease}, then: lost},
+		{name: "answers about leases lost", database: true, act: proxy.LoseAnswer, kinds: []proxy.Kind{proxy.Lease}, then: lost, rare: true},
 	}
 }
 
@@ -80,6 +82,9 @@ func networkKinds() []Kind {
 // inject lets the network fail for a while: each request or answer of the kinds with a chance.
 func (n lossy) inject(ctx context.Context, w *World, d *Draw) error {
 	line, chance := w.brokerLine, []float64{0.02, 0.2, 0.7}[d.IntN(3)]
+	if n.rare {
+		chance = max(chance, 0.2)
+	}
 	if n.database {
 		line = w.databaseLine
 	}

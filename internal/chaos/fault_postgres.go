@@ -17,6 +17,8 @@ func postgresKinds() []Kind {
 		{Name: "postgres: lock on outbox", LongWait: true, Inject: outboxLocked},
 		{Name: "postgres: idle in transaction, a row inserted", LongWait: true, Inject: rowHeldBack},
 		{Name: "postgres: idle in transaction, a snapshot held", LongWait: true, Inject: snapshotHeld},
+		{Name: "postgres: fail-over", Inject: failedOver},
+		{Name: "postgres: standby away, then fail-over", LongWait: true, Inject: failedOverLate},
 	}
 }
 

@@ -33,9 +33,9 @@ func finale(ctx context.Context, cfg Config, report *Report) (err error) {
 	return errors.Join(err, world.close())
 }
 
-func (r *run) loseBroker(ctx context.Context) (err error) {
+func (r *run) loseBroker(ctx context.Context) error {
 	r.enter(nothing)
-	if r.writer, err = startWriter(ctx, databaseURL(appRole, r.postgres.Addr), r.ledger, r.cfg.Seed); err != nil {
+	if err := r.startWriter(ctx, r.cfg.Seed); err != nil {
 		return err
 	}
 	defer r.writer.finish()

@@ -9,7 +9,9 @@ import (
 // TestJudgeGone: what is left must be left for a reason, and what may be on the topic must be listed.
 func TestJudgeGone(t *testing.T) {
 	t.Parallel()
-	at := func(e Event, broker string, queue int) Delivery { return Delivery{Event: e, Broker: broker, Queue: queue} }
+	at := func(e Event, broker string, queue int) Delivery {
+		return Delivery{Event: e, Broker: broker, Queue: queue}
+	}
 	a1, a2, a3, b1, b2, u := Event{1, "a", 1}, Event{2, "a", 2}, Event{3, "a", 3}, Event{4, "b", 1}, Event{5, "b", 2}, Event{6, "", 0}
 	var book []Entry
 	for _, e := range []Event{a1, a2, a3, b1, b2, u} {

@@ -72,10 +72,9 @@ func random(ctx context.Context, cfg Config, report *Report) error {
 }
 
 // all is the run from the first row to the audit.
-func (r *run) all(ctx context.Context) (err error) {
+func (r *run) all(ctx context.Context) error {
 	r.enter(nothing)
-	r.writer, err = startWriter(ctx, databaseURL(appRole, r.postgres.Addr), r.ledger, r.cfg.Seed)
-	if err != nil {
+	if err := r.startWriter(ctx, r.cfg.Seed); err != nil {
 		return err
 	}
 	defer r.writer.finish()

@@ -3,10 +3,8 @@ package chaos
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"slices"
 
 	"github.com/outbox-relay/outbox-relay/internal/chaos/proxy"
@@ -18,24 +16,22 @@ const proxyHost = "127.0.0.2"
 
 // brokerSettings make a doubt take seconds, and a half message that nobody finishes disappear after about nine: the first
 // check comes after transactionTimeOut, then transactionCheckMax of them.
-func brokerSettings(store string) map[string]string {
+func brokerSettings() map[string]string {
 	settings := stack.FastTransactions()
 	settings["transactionCheckMax"] = "15"
 	settings["flushDiskType"] = "SYNC_FLUSH"
 	settings["registerNameServerPeriod"] = "10000" // the shortest there is: how soon a restarted name server knows the broker
-	settings["brokerIP1"] = proxyHost
-	settings["storePathRootDir"] = store
-	settings["storePathCommitLog"] = filepath.Join(store, "commitlog")
 	return settings
 }
 
-func (w *World) store() string { return filepath.Join(w.dir, "store") }
+func (w *World) serverOptions() stack.Options {
+	return stack.Options{Engine: stack.EngineNative, Dir: w.dir, Logger: w.log, BrokerConfig: brokerSettings(), BrokerIP: proxyHost}
+}
 
 // startServers starts them as processes: the faults stop them by signals and delete their files.
 func (w *World) startServers(ctx context.Context) error {
-	opts := stack.Options{
-		Engine: stack.EngineNative, Dir: w.dir, Logger: w.log, BrokerConfig: brokerSettings(w.store()), FakeClock: true,
-	}
+	opts := w.serverOptions()
+	opts.FakeClock = true
 	servers, err := stack.Start(ctx, opts)
 	if missing := (*stack.MissingError)(nil); errors.As(err, &missing) && slices.Equal(missing.What, []stack.Prerequisite{stack.FakeTime}) {
 		w.log.LogAttrs(ctx, slog.LevelWarn, "the broker's clock cannot be set: libfaketime is not installed")
@@ -47,17 +43,16 @@ func (w *World) startServers(ctx context.Context) error {
 	}
 	w.servers, w.fakeClock = servers, opts.FakeClock
 	w.postgres, w.nameServer, w.broker = servers.Postgres, servers.NameServer, servers.Broker
+	w.database.Store(&w.postgres.Addr)
 	w.topic.masters = []*stack.Broker{w.broker}
 	return w.broker.CreateTopic(ctx, topic, queues, "TRANSACTION")
 }
 
 // startSecond starts another broker with queues of the topic.
 func (w *World) startSecond(ctx context.Context, seed uint64) (err error) {
-	w.second, err = stack.StartBroker(ctx, w.nameServer, stack.Options{
-		Engine: stack.EngineNative, Dir: w.dir, Logger: w.log, BrokerName: "broker-b",
-		BrokerConfig: brokerSettings(filepath.Join(w.dir, "store-b")),
-	})
-	if err != nil {
+	opts := w.serverOptions()
+	opts.BrokerName = "broker-b"
+	if w.second, err = stack.StartBroker(ctx, w.nameServer, opts); err != nil {
 		return err
 	}
 	w.topic.masters = append(w.topic.masters, w.second)
@@ -83,11 +78,7 @@ func (w *World) makeLines(seed uint64) (err error) {
 }
 
 func (w *World) brokerProxy(b *stack.Broker, seed uint64) (*proxy.Proxy, error) {
-	_, port, err := net.SplitHostPort(b.Addr)
-	if err != nil {
-		return nil, fmt.Errorf("read the address of %s: %w", b.Name, err)
-	}
-	return w.keep(proxy.RocketMQ(proxy.Options{Listen: net.JoinHostPort(proxyHost, port), Upstream: b.Addr, Seed: seed}))
+	return w.keep(proxy.RocketMQ(proxy.Options{Listen: b.Advertised, Upstream: b.Addr, Seed: seed}))
 }
 
 // keep remembers what is to be closed.

@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/outbox-relay/outbox-relay/internal/chaos/proxy"
@@ -30,12 +35,15 @@ type World struct {
 	log *slog.Logger
 	dir string // for all that is written here
 
-	servers    *stack.Servers
-	postgres   *stack.Postgres
+	servers  *stack.Servers
+	postgres *stack.Postgres
+	// database is the address of whoever is PostgreSQL's primary now.
+	database   atomic.Pointer[string]
 	nameServer *stack.NameServer
 	broker     *stack.Broker
 	fakeClock  bool // whether the broker's clock can be set
 	second     *stack.Broker
+	standbys   []*stack.Postgres
 
 	// What the relays connect through.
 	brokerLine, nameServerLine, databaseLine *proxy.Proxy
@@ -100,9 +108,9 @@ func (w *World) makeDatabase(ctx context.Context) error {
 	if _, err := migrations.Up(ctx, w.postgres.URL("postgres"), "public"); err != nil {
 		return err
 	}
-	db, err := pgxpool.New(ctx, w.postgres.URL("postgres"))
+	db, err := w.pool(ctx, "postgres", 10)
 	if err != nil {
-		return fmt.Errorf("make the observer's pool: %w", err)
+		return err
 	}
 	w.db = db
 	app, relay, err := migrations.Grants("public", appRole, relayRole)
@@ -115,6 +123,31 @@ func (w *World) makeDatabase(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// pool makes connections to whoever is the primary, beside every fault.
+func (w *World) pool(ctx context.Context, role string, size int32) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(databaseURL(role, w.postgres.Addr))
+	if err != nil {
+		return nil, fmt.Errorf("read the URL of %s: %w", role, err)
+	}
+	config.MaxConns = size
+	config.ConnConfig.RuntimeParams["application_name"] = "chaos"
+	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+		host, port, err := net.SplitHostPort(*w.database.Load())
+		if err != nil {
+			return err
+		}
+		number, err := strconv.ParseUint(port, 10, 16)
+		c.Host, c.Port = host, uint16(number)
+		return err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("make the connections of %s: %w", role, err)
+	}
+	return pool, nil
 }
 
 // databaseURL is the database for a role.
@@ -137,6 +170,9 @@ func (w *World) close() error {
 	}
 	if w.second != nil {
 		errs = append(errs, w.second.Close())
+	}
+	for _, standby := range w.standbys {
+		errs = append(errs, standby.Close())
 	}
 	if w.servers != nil {
 		errs = append(errs, w.servers.Close())

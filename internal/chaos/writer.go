@@ -39,18 +39,16 @@ type Writer struct {
 }
 
 // startWriter starts writing. Which transactions it makes follows from the seed.
-func startWriter(ctx context.Context, url string, ledger *ledger, seed uint64) (*Writer, error) {
-	config, err := pgxpool.ParseConfig(url)
+func (w *World) startWriter(ctx context.Context, seed uint64) error {
+	db, err := w.pool(ctx, appRole, writers+2)
 	if err != nil {
-		return nil, fmt.Errorf("read the writer's URL: %w", err)
+		return err
 	}
-	config.MaxConns = writers + 2
-	config.ConnConfig.RuntimeParams["application_name"] = "chaos-writer"
-	config.ConnConfig.ConnectTimeout = 5 * time.Second
-	db, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("make the writer's pool: %w", err)
-	}
+	w.writer = newWriter(ctx, db, w.ledger, seed)
+	return nil
+}
+
+func newWriter(ctx context.Context, db *pgxpool.Pool, ledger *ledger, seed uint64) *Writer {
 	w := &Writer{db: db, ledger: ledger}
 	var writing context.Context
 	writing, w.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -58,7 +56,7 @@ func startWriter(ctx context.Context, url string, ledger *ledger, seed uint64) (
 		h := &hand{writer: w, draw: rand.New(rand.NewPCG(seed, writerStream<<32|uint64(n))), next: int64(n+1) * eventsPerWriter}
 		w.done.Go(func() { h.write(writing) })
 	}
-	return w, nil
+	return w
 }
 
 // finish stops writing; every transaction ends first.
