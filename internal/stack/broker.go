@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -16,6 +17,8 @@ type Broker struct {
 	*Server
 	// Name is the broker's name in the cluster.
 	Name string
+	// Advertised is where clients are sent to: Addr, or the proxy before it.
+	Advertised string
 
 	nameServer string
 	// clock is the file that its clock obeys, nothing if the clock is true.
@@ -40,6 +43,11 @@ func StartBroker(ctx context.Context, ns *NameServer, opts Options) (*Broker, er
 		return nil, err
 	}
 	b := &Broker{Server: server, Name: opts.brokerName(), nameServer: ns.Addr}
+	_, port, err := net.SplitHostPort(server.Addr)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("address of the broker: %w", err), server.Close())
+	}
+	b.Advertised = net.JoinHostPort(opts.brokerIP(), port)
 	if run, ok := server.runner.(*native); ok && opts.FakeClock {
 		b.clock = run.dir.join(fakeClockFile)
 	}
@@ -71,6 +79,29 @@ func (b *Broker) CreateTopic(ctx context.Context, name string, queues int, messa
 	return CreateTopic(ctx, b.nameServer, b.Addr, Topic{Name: name, Queues: queues, MessageType: messageType})
 }
 
+// errRuns is the answer to what may only be done to a broker that does not run.
+var errRuns = errors.New("it runs")
+
+// DeleteIndex removes the store's index, by which messages are found by key, from
+// a native broker that was stopped or killed. A broker that was stopped in good
+// order does not build it again from the commit log: messages of before can only
+// be found by reading.
+func (b *Broker) DeleteIndex() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	run, ok := b.runner.(*native)
+	switch {
+	case !ok:
+		return fmt.Errorf("delete the index of %s: it is in a container", b.Name)
+	case run.pid() != 0:
+		return fmt.Errorf("delete the index of %s: %w", b.Name, errRuns)
+	}
+	if err := os.RemoveAll(run.dir.join("store", "index")); err != nil {
+		return fmt.Errorf("delete the index of %s: %w", b.Name, err)
+	}
+	return nil
+}
+
 // brokerConfig is the configuration that containers and processes share: small
 // files, no topics out of thin air, synced to disk. The 4.x spelling of the
 // file sizes is "maped"; a broker ignores the one that it does not know.
@@ -80,7 +111,7 @@ func brokerConfig(opts Options) map[string]string {
 		"brokerName":                 opts.brokerName(),
 		"brokerId":                   "0",
 		"brokerRole":                 "ASYNC_MASTER",
-		"brokerIP1":                  "127.0.0.1",
+		"brokerIP1":                  opts.brokerIP(),
 		"brokerIP2":                  "127.0.0.1",
 		"flushDiskType":              "SYNC_FLUSH",
 		"autoCreateTopicEnable":      "false",

@@ -23,7 +23,7 @@ func findFakeTime() (string, error) {
 			return found[0], nil
 		}
 	}
-	return "", &MissingError{What: []Prerequisite{FakeTime}}
+	return "", &MissingError{What: []Prerequisite{FakeTime}, Native: true}
 }
 
 // fakeClock prepares a clock that SetClock can move and returns the variables

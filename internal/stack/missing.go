@@ -15,18 +15,24 @@ const (
 	Java     Prerequisite = "Java 8 or newer (on Debian: apt-get install default-jre-headless)"
 	Maven    Prerequisite = "Maven, which fetches the servers' published files once (on Debian: apt-get install maven)"
 	Database Prerequisite = "PostgreSQL 14 or newer (on Debian: apt-get install postgresql)"
+	Replica  Prerequisite = "PostgreSQL with its pg_basebackup, for a standby (on Debian: apt-get install postgresql)"
 	FakeTime Prerequisite = "libfaketime, for a broker whose clock is wrong (on Debian: apt-get install faketime)"
 )
 
 // MissingError names everything that has to be installed, in one sentence.
 type MissingError struct {
 	What []Prerequisite
+	// Native means that Docker is no way around it.
+	Native bool
 }
 
 func (e *MissingError) Error() string {
 	names := make([]string, len(e.What))
 	for i, what := range e.What {
 		names[i] = string(what)
+	}
+	if e.Native {
+		return "install " + strings.Join(names, ", and ")
 	}
 	return "neither a Docker engine that can run the servers nor what replaces it was found: start Docker, or install " +
 		strings.Join(names, ", and ")

@@ -46,6 +46,10 @@ type Options struct {
 	// BrokerPort is the port of the broker, which also takes the ports BrokerPort-2
 	// and BrokerPort+1. Default: free ones.
 	BrokerPort int
+	// BrokerIP is the address that the broker tells clients to come to, on its own
+	// port. Only 127.0.0.1 is the broker itself: on another one, such as 127.0.0.2,
+	// there has to be a proxy. Default: 127.0.0.1.
+	BrokerIP string
 	// JVM adds flags for the broker's Java, after the ones that keep it small.
 	JVM []string
 	// Env adds variables ("NAME=value") to the broker's environment.
@@ -90,6 +94,13 @@ func (o Options) brokerName() string {
 		return "broker-a"
 	}
 	return o.BrokerName
+}
+
+func (o Options) brokerIP() string {
+	if o.BrokerIP == "" {
+		return "127.0.0.1"
+	}
+	return o.BrokerIP
 }
 
 // merged returns base with the entries of over added or replaced.

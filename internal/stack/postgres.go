@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -86,6 +87,13 @@ func nativePostgres(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	return postgresOn(bin, account, opts, func(data string, port int) error {
+		return initDatabase(ctx, bin, data, account, opts, port)
+	})
+}
+
+// postgresOn prepares a server on a data folder that fill makes the content of.
+func postgresOn(bin string, account *user.User, opts Options, fill func(data string, port int) error) (*Server, error) {
 	dir, err := newWorkDir(opts.Dir, "postgres")
 	if err != nil {
 		return nil, err
@@ -97,9 +105,12 @@ func nativePostgres(ctx context.Context, opts Options) (*Server, error) {
 	}
 	run := &native{dir: dir, ports: ports, logPath: dir.join("postgres.log"), quit: syscall.SIGINT}
 	data := dir.join("data")
-	if err := initDatabase(ctx, bin, data, account, opts, ports.first); err != nil {
-		_ = run.close()
-		return nil, err
+	err = makeDataDir(data, account)
+	if err == nil {
+		err = fill(data, ports.first)
+	}
+	if err != nil {
+		return nil, errors.Join(err, run.close())
 	}
 	run.command = func() *exec.Cmd {
 		cmd := exec.Command(bin+"/postgres", "-D", data) //nolint:noctx // It outlives the caller's context.
@@ -113,20 +124,23 @@ func nativePostgres(ctx context.Context, opts Options) (*Server, error) {
 	}, nil
 }
 
-// initDatabase makes the data folder. Nobody needs it to survive a power cut
-// before the server has started, so initdb itself need not sync.
-func initDatabase(ctx context.Context, bin, data string, account *user.User, opts Options, port int) error {
+// makeDataDir makes an empty folder that the server may use.
+func makeDataDir(data string, account *user.User) error {
 	if err := os.Mkdir(data, 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	if account != nil {
-		if err := giveTo(data, account); err != nil {
-			return err
-		}
-		if err := checkPassable(data, account); err != nil {
-			return err
-		}
+	if account == nil {
+		return nil
 	}
+	if err := giveTo(data, account); err != nil {
+		return err
+	}
+	return checkPassable(data, account)
+}
+
+// initDatabase fills the data folder. Nobody needs it to survive a power cut
+// before the server has started, so initdb itself need not sync.
+func initDatabase(ctx context.Context, bin, data string, account *user.User, opts Options, port int) error {
 	cmd := exec.CommandContext(ctx, bin+"/initdb", "--pgdata", data, "--username", superuser,
 		"--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync")
 	cmd.Dir = data
@@ -134,11 +148,15 @@ func initDatabase(ctx context.Context, bin, data string, account *user.User, opt
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("run initdb: %w: %s", err, lastLines(string(output), 5))
 	}
-	settings := merged(postgresSettings(opts), map[string]string{
+	return addSettings(data, merged(postgresSettings(opts), map[string]string{
 		"listen_addresses":        "127.0.0.1",
 		"port":                    strconv.Itoa(port),
 		"unix_socket_directories": "",
-	})
+	}))
+}
+
+// addSettings appends to postgresql.conf, where the last one counts.
+func addSettings(data string, settings map[string]string) error {
 	var conf strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		fmt.Fprintf(&conf, "%s = '%s'\n", name, strings.ReplaceAll(settings[name], "'", "''"))

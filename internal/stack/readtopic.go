@@ -59,6 +59,30 @@ func ReadTopic(ctx context.Context, nameServer, topic string) ([]Message, error)
 	return all, nil
 }
 
+// ReadTopic reads this broker's queues of a topic, like [ReadTopic], but goes to
+// the broker itself: neither a name server nor a proxy is in between.
+func (b *Broker) ReadTopic(ctx context.Context, topic string) ([]Message, error) {
+	body, err := call(ctx, b.Addr, getTopicConfig, map[string]string{"topic": topic})
+	if err != nil {
+		return nil, fmt.Errorf("configuration of topic %s: %w", topic, err)
+	}
+	var config struct {
+		ReadQueueNums *int
+	}
+	if err := json.Unmarshal(bareKey.ReplaceAll(body, []byte(`$1"$2":`)), &config); err != nil || config.ReadQueueNums == nil {
+		return nil, fmt.Errorf("configuration of topic %s: %q: %w", topic, body, err)
+	}
+	var all []Message
+	for queue := range *config.ReadQueueNums {
+		messages, err := readQueue(ctx, b.Addr, b.Name, topic, queue)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, messages...)
+	}
+	return all, nil
+}
+
 // bareKey is a number used as a key, which RocketMQ's JSON does not quote.
 var bareKey = regexp.MustCompile(`([{,])(\d+):`)
 

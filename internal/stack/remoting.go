@@ -21,6 +21,7 @@ const (
 	getMinOffset         = 31
 	getRouteByTopic      = 105
 	getClusterInfo       = 106
+	getTopicConfig       = 351
 )
 
 // frame is the header of a request or an answer in the JSON serialization.

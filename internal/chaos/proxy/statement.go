@@ -5,12 +5,17 @@ import (
 	"strings"
 )
 
-// The tables by their names, whatever schema they are in. A name ends where no letter, digit or underscore follows.
+// Names of tables may have a schema in front, and either may be quoted.
+const (
+	schema = `(?:(?:\w+|"(?:[^"]|"")*")\.)?"?`
+	end    = `\b"?`
+)
+
 var (
-	decides   = regexp.MustCompile(`insert\s+into\s+\S*\boutbox_attempt\b`)
-	moves     = regexp.MustCompile(`update\s+\S*\boutbox_attempt\b[^;]*\bclosed_at\s*=`)
-	deletes   = regexp.MustCompile(`delete\s+from\s+\S*\boutbox\b`)
-	buries    = regexp.MustCompile(`insert\s+into\s+\S*\boutbox_dead\b`)
+	decides   = regexp.MustCompile(`insert\s+into\s+` + schema + `outbox_attempt` + end)
+	buries    = regexp.MustCompile(`insert\s+into\s+` + schema + `outbox_dead` + end)
+	closes    = regexp.MustCompile(`update\s+` + schema + `outbox_attempt` + end + `[^;]*\bclosed_at\s*=`)
+	deletes   = regexp.MustCompile(`delete\s+from\s+` + schema + `outbox` + end)
 	leases    = regexp.MustCompile(`\boutbox_lease\b`)
 	begins    = regexp.MustCompile(`^(begin|start\s+transaction)\b`)
 	commits   = regexp.MustCompile(`^(commit|end)\b`)
@@ -35,7 +40,7 @@ func effect(statement string) Kind {
 		return Decide
 	case buries.MatchString(statement):
 		return Bury
-	case moves.MatchString(statement), deletes.MatchString(statement):
+	case closes.MatchString(statement), deletes.MatchString(statement):
 		return Settle
 	case leases.MatchString(statement):
 		return Lease
