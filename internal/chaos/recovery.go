@@ -8,8 +8,8 @@ import (
 )
 
 // patience is how long nothing may move once a fault has gone. A doubt takes five seconds, a broker that restarts with a name
-// server that does not know it ten, and the machine may be slow.
-const patience = time.Minute
+// server that does not know it ten; the rest is for a machine that is very busy.
+const patience = 2 * time.Minute
 
 // left is what a fault may have left behind: what was pending or open when it went.
 type left struct {
