@@ -30,6 +30,8 @@ type Counts struct {
 	Foreign       int `json:"foreign"`        // messages that nobody wrote, or whose content is another
 	// Waiting counts events that are still in the outbox, for a reason: only where a broker has gone for good.
 	Waiting int `json:"waiting,omitempty"`
+	// Listed counts those whose outcome cannot be known, whether they wait or have arrived.
+	Listed int `json:"listed,omitempty"`
 }
 
 func (c *Counts) add(o Counts) {
@@ -41,6 +43,7 @@ func (c *Counts) add(o Counts) {
 	c.AfterRollback += o.AfterRollback
 	c.Foreign += o.Foreign
 	c.Waiting += o.Waiting
+	c.Listed += o.Listed
 }
 
 // violations counts what must not be.

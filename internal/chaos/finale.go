@@ -223,6 +223,7 @@ func JudgeGone(book []Entry, tried map[int64]int, deliveries []Delivery, left []
 	}
 	for _, l := range left {
 		if l.Listed {
+			v.of(spans[l.ID]).Listed++
 			continue
 		}
 		if d, there := arrived[l.ID]; there {

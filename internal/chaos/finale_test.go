@@ -25,25 +25,25 @@ func TestJudgeGone(t *testing.T) {
 		want  Counts
 	}{
 		"one in doubt that did not arrive, one behind it": {
-			topic, []Left{{a2, 2, true}, {a3, 3, false}}, Counts{Delivered: 4, Waiting: 2},
+			topic, []Left{{a2, 2, true}, {a3, 3, false}}, Counts{Delivered: 4, Waiting: 2, Listed: 1},
 		},
 		"one in doubt that arrived": {
-			append(topic[:4:4], at(a2, "gone", 0)), []Left{{a2, 2, true}, {a3, 3, false}}, Counts{Delivered: 5, Waiting: 1},
+			append(topic[:4:4], at(a2, "gone", 0)), []Left{{a2, 2, true}, {a3, 3, false}}, Counts{Delivered: 5, Waiting: 1, Listed: 1},
 		},
 		"one that arrived is not listed": {
 			append(topic[:4:4], at(a2, "gone", 0)), []Left{{a2, 2, false}, {a3, 3, false}}, Counts{Delivered: 5, Waiting: 1, Duplicated: 1},
 		},
 		"a row without a key is left": {
-			topic[:3], []Left{{a2, 2, true}, {a3, 3, false}, {u, 6, false}}, Counts{Delivered: 3, Waiting: 3, Lost: 1},
+			topic[:3], []Left{{a2, 2, true}, {a3, 3, false}, {u, 6, false}}, Counts{Delivered: 3, Waiting: 3, Lost: 1, Listed: 1},
 		},
 		"a row without a key is in doubt": {
-			topic[:3], []Left{{a2, 2, true}, {a3, 3, false}, {u, 6, true}}, Counts{Delivered: 3, Waiting: 3},
+			topic[:3], []Left{{a2, 2, true}, {a3, 3, false}, {u, 6, true}}, Counts{Delivered: 3, Waiting: 3, Listed: 2},
 		},
 		"a row of a key of the other broker is left": {
-			[]Delivery{topic[0], topic[1], topic[3]}, []Left{{a2, 2, true}, {a3, 3, false}, {b2, 5, false}}, Counts{Delivered: 3, Waiting: 3, Lost: 1},
+			[]Delivery{topic[0], topic[1], topic[3]}, []Left{{a2, 2, true}, {a3, 3, false}, {b2, 5, false}}, Counts{Delivered: 3, Waiting: 3, Lost: 1, Listed: 1},
 		},
 		"lost": {
-			topic, []Left{{a2, 2, true}}, Counts{Delivered: 4, Waiting: 1, Lost: 1},
+			topic, []Left{{a2, 2, true}}, Counts{Delivered: 4, Waiting: 1, Lost: 1, Listed: 1},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -136,7 +136,7 @@ func printTable(out io.Writer, lines []*Line) {
 			kind += fmt.Sprintf(" (%d FOREIGN)", l.Foreign)
 		}
 		if l.Waiting > 0 {
-			kind += fmt.Sprintf(" (%d wait for the broker)", l.Waiting)
+			kind += fmt.Sprintf(" (%d wait for the broker; %d listed as not to be known)", l.Waiting, l.Listed)
 		}
 		fmt.Fprintf(table, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f s\t  %s\n", l.Injected, l.Committed, l.Delivered, l.Lost, l.Duplicated,
 			l.Reordered, l.AfterRollback, l.Stuck, l.Recovery, kind)
