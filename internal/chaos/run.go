@@ -14,7 +14,9 @@ import (
 type Config struct {
 	Seed     uint64
 	Duration time.Duration // of the faults; what comes before and after them is extra
-	Kinds    []Kind
+	// Faults ends the run earlier, after so many; 0 means by Duration alone.
+	Faults int
+	Kinds  []Kind
 	// Dir takes logs and the servers' data. Default: a folder in the system's temporary one. It is removed if all was well.
 	Dir string
 	Log *slog.Logger
@@ -82,7 +84,8 @@ func (r *run) all(ctx context.Context) error {
 		return err
 	}
 	plan := NewPlan(r.cfg.Seed, r.cfg.Kinds)
-	for end := time.Now().Add(r.cfg.Duration); time.Now().Before(end); {
+	end := time.Now().Add(r.cfg.Duration)
+	for n := 0; time.Now().Before(end) && (r.cfg.Faults == 0 || n < r.cfg.Faults); n++ {
 		if err := r.step(ctx, plan.Next()); err != nil {
 			return err
 		}
