@@ -31,8 +31,8 @@ type Kind struct {
 // be killed.
 var errNotReached = errors.New("the fault did not happen")
 
-// errStalled means that nothing was sent while the fault lasted, though that fault must not keep the relays from it.
-var errStalled = errors.New("nothing was sent while it lasted")
+// errStalled means that something did not go on while the fault lasted, though that fault must not keep it from doing so.
+var errStalled = errors.New("it does not go on")
 
 // Kinds is the closed registry of fault kinds.
 func Kinds() []Kind {

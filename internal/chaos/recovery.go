@@ -143,5 +143,5 @@ func (w *World) works(ctx context.Context, long time.Duration) error {
 	if err := errors.Join(err, asked); err != nil || works {
 		return err
 	}
-	return errStalled
+	return fmt.Errorf("%w: nothing was sent for %s while it lasted", errStalled, max(long-settleDown, 0)+noticing)
 }

@@ -195,7 +195,7 @@ func (r *relay) stop(ctx context.Context) error {
 	case <-p.done:
 		return nil // What it could not finish in time is finished by the next.
 	case <-timer.C:
-		return errors.Join(fmt.Errorf("%s did not end within %s of SIGTERM", r.name, stopPatience), p.kill())
+		return errors.Join(fmt.Errorf("%w: %s did not end within %s of SIGTERM", errStalled, r.name, stopPatience), p.kill())
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -111,24 +111,29 @@ func (r *run) begin(ctx context.Context) error {
 func (r *run) step(ctx context.Context, s Step) error {
 	r.enter(s.Kind.Name)
 	d := s.draws()
-	if err := r.fleet.scale(ctx, s.Relays, d); err != nil {
-		return err
-	}
-	if _, err := r.flows(ctx, patience); err != nil {
-		return err
-	}
 	line := r.report.line(s.Kind.Name)
+	if err := r.fleet.scale(ctx, s.Relays, d); errors.Is(err, errStalled) {
+		r.stalled(line, err)
+	} else if err != nil {
+		return err
+	}
+	flowing, err := r.flows(ctx, patience)
+	if err != nil {
+		return err
+	}
+	if !flowing {
+		r.stalled(line, errors.New("nothing was sent before it"))
+	}
 	within, cancel := context.WithTimeoutCause(ctx, injectPatience, fmt.Errorf("the fault was not over after %s", injectPatience))
 	begin := time.Now()
-	err := s.Kind.Inject(within, r.World, d)
+	err = s.Kind.Inject(within, r.World, d)
 	cancel()
 	switch {
 	case errors.Is(err, errNotReached):
 		line.NotReached++
 	case errors.Is(err, errStalled):
 		line.Injected++
-		line.Stuck++
-		r.report.find("stuck during %s (span %d): %s", s.Kind.Name, len(r.spans)-1, err)
+		r.stalled(line, err)
 	case err != nil:
 		return fmt.Errorf("%s: %w", s.Kind.Name, err)
 	default:
@@ -143,6 +148,13 @@ func (r *run) step(ctx context.Context, s Step) error {
 		slog.String("took", took.Round(100*time.Millisecond).String()), slog.String("recovered_after", line.last.String()),
 		slog.Any("outcome", err))
 	return nil
+}
+
+// stalled notes that something did not go on that should have.
+func (r *run) stalled(line *Line, err error) {
+	line.Stuck++
+	r.report.find("stuck during %s (span %d): %s", line.Kind, len(r.spans)-1, err)
+	r.log.Error("stuck", slog.String("kind", line.Kind), slog.String("error", err.Error()))
 }
 
 // enter begins a span of the run.
