@@ -188,6 +188,7 @@ func (r *run) auditGone(ctx context.Context, left []Left) error {
 	if err != nil {
 		return err
 	}
+	r.report.account(r.writer, len(deliveries))
 	r.report.judge(JudgeGone(book, r.ledger.uncertain(), deliveries, left, r.second.Name), r.spans)
 	broken, err := brokenPromises(r.fleet)
 	r.report.Broken = append(r.report.Broken, broken...)

@@ -48,6 +48,7 @@ type Transactions struct {
 // Report is the result of a run.
 type Report struct {
 	Seed         uint64        `json:"seed"`
+	Legs         int           `json:"legs,omitempty"` // of a long run
 	Took         time.Duration `json:"took"`
 	Lines        []*Line       `json:"lines"`
 	Messages     int           `json:"messages"` // on the topic
@@ -74,6 +75,14 @@ func (r *Report) line(kind string) *Line {
 
 func (r *Report) find(format string, args ...any) {
 	r.Findings = append(r.Findings, fmt.Sprintf(format, args...))
+}
+
+// account adds what a writer did, and how many messages are on the topic.
+func (r *Report) account(w *Writer, messages int) {
+	r.Messages += messages
+	r.Transactions.Committed += w.committed.Load()
+	r.Transactions.RolledBack += w.rolledBack.Load()
+	r.Transactions.Unclear += w.unclear.Load()
 }
 
 // judge enters a verdict; spans names the kind of each span.
@@ -114,13 +123,17 @@ func (r *Report) Print(out io.Writer) {
 	for _, e := range r.Exits {
 		fmt.Fprintf(out, "note: %s\n", e)
 	}
-	if !r.OK() {
+	if !r.OK() && r.Dir != "" {
 		fmt.Fprintf(out, "logs are in %s\n", r.Dir)
 	}
 	printTable(out, r.Lines)
 	fmt.Fprintf(out, "\n%d transactions committed, %d rolled back, %d failed or unclear; %d messages on the topic; %s\n",
 		r.Transactions.Committed, r.Transactions.RolledBack, r.Transactions.Unclear, r.Messages, r.Took)
-	fmt.Fprintf(out, "to repeat it: SEED=%d make chaos\n", r.Seed)
+	if r.Legs > 0 {
+		fmt.Fprintf(out, "%d legs, with the seeds from %d on\n", r.Legs, r.Seed)
+	} else {
+		fmt.Fprintf(out, "to repeat it: SEED=%d make chaos\n", r.Seed)
+	}
 	fmt.Fprintln(out, r.Total().totals())
 }
 

@@ -233,10 +233,7 @@ func (r *run) audit(ctx context.Context) error {
 		return err
 	}
 	r.report.judge(Judge(book, r.ledger.uncertain(), deliveries), r.spans)
-	r.report.Messages = len(deliveries)
-	r.report.Transactions = Transactions{
-		Committed: r.writer.committed.Load(), RolledBack: r.writer.rolledBack.Load(), Unclear: r.writer.unclear.Load(),
-	}
+	r.report.account(r.writer, len(deliveries))
 	r.report.Exits = r.fleet.exits()
 	r.report.Broken, err = brokenPromises(r.fleet)
 	return errors.Join(err, r.deadRows(ctx))

@@ -22,10 +22,15 @@ const (
 
 // State is what a long run has found so far.
 type State struct {
-	Seed  uint64    `json:"seed"`
-	Legs  int       `json:"legs"` // that are complete
-	Lines []*Line   `json:"lines"`
-	Bad   []*Report `json:"bad,omitempty"` // legs in which something was wrong
+	Seed  uint64  `json:"seed"`
+	Legs  int     `json:"legs"` // that are complete
+	Lines []*Line `json:"lines"`
+	// Of all legs together.
+	Messages     int           `json:"messages"`
+	Transactions Transactions  `json:"transactions"`
+	Took         time.Duration `json:"took"`
+
+	Bad []*Report `json:"bad,omitempty"` // legs in which something was wrong
 }
 
 // LoadState reads the file; one that does not exist is a new run with the seed.
@@ -80,6 +85,11 @@ func (s *State) enter(r *Report) {
 	}
 	s.Lines = all.Lines
 	s.Legs++
+	s.Messages += r.Messages
+	s.Took += r.Took
+	s.Transactions.Committed += r.Transactions.Committed
+	s.Transactions.RolledBack += r.Transactions.RolledBack
+	s.Transactions.Unclear += r.Transactions.Unclear
 	if !r.OK() {
 		s.Bad = append(s.Bad, r)
 	}
@@ -87,7 +97,7 @@ func (s *State) enter(r *Report) {
 
 // Report is the sum of all legs.
 func (s *State) Report() *Report {
-	r := &Report{Seed: s.Seed, Lines: s.Lines}
+	r := &Report{Seed: s.Seed, Lines: s.Lines, Legs: s.Legs, Messages: s.Messages, Transactions: s.Transactions, Took: s.Took}
 	for _, bad := range s.Bad {
 		for _, f := range bad.Findings {
 			r.find("leg with seed %d: %s (logs are in %s)", bad.Seed, f, bad.Dir)
