@@ -14,6 +14,8 @@ type Config struct {
 	URL      string // as libpq takes it: a URL or keywords and values
 	Instance string // shown as application_name outbox-relay/<instance>
 	MaxConns int32  // 0 = 8
+	// AnswerTimeout is how long an answer may take; 0 = 15 s. It must be above statement_timeout (10 s), whose error says more.
+	AnswerTimeout time.Duration
 }
 
 // Open makes a pool whose sessions have the settings that the store relies on. It does not connect.
@@ -29,6 +31,14 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	if c.MaxConns > 0 {
 		config.MaxConns = c.MaxConns
 	}
+	answerTimeout := 15 * time.Second
+	if c.AnswerTimeout > 0 {
+		answerTimeout = c.AnswerTimeout
+	}
+	config.ConnConfig.Tracer = deadline{after: answerTimeout}
+	// A connection that was idle for a second is tried before it is used. When the network was away all of them are dead, and
+	// trying them one after the other must not take longer than the lease.
+	config.PingTimeout = time.Second
 	// A host that vanished is noticed before the lease runs out, not after the system's two hours.
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3,

@@ -22,6 +22,7 @@
 //	servers.go      all three at once, and how other processes find them
 //	server.go       what the three have in common: start, stop, kill, pause
 //	postgres.go, nameserver.go, broker.go
+//	standby.go      a replica of PostgreSQL that its primary waits for
 //	fakeclock.go    a broker whose clock is wrong
 //	topic.go        a topic with its message.type, in milliseconds
 //	readtopic.go    what lies on a topic

@@ -36,6 +36,7 @@ type world struct {
 	nameServer string
 	topic      string
 	group      string
+	broker     *stack.Broker // if it is to be read directly, and not by the name server
 	db         *pgxpool.Pool // the superuser's; the application and the auditor
 	relays     int
 	seen       atomic.Int64 // warnings of relays, for tests that wait for one
@@ -164,7 +165,13 @@ func (w *world) count(from string) (n int) {
 // read reads the topic itself.
 func (w *world) read() []stack.Message {
 	w.t.Helper()
-	messages, err := stack.ReadTopic(w.t.Context(), w.nameServer, w.topic)
+	read := func(ctx context.Context, topic string) ([]stack.Message, error) {
+		return stack.ReadTopic(ctx, w.nameServer, topic)
+	}
+	if w.broker != nil {
+		read = w.broker.ReadTopic
+	}
+	messages, err := read(w.t.Context(), w.topic)
 	require.NoError(w.t, err)
 	return messages
 }

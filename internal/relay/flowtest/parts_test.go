@@ -25,7 +25,7 @@ type parts struct {
 
 // connect waits for the servers and binds the topics.
 func connect(ctx context.Context, url, nameServer, group string, cfg relay.Config, log *slog.Logger) (*parts, error) {
-	pool, err := postgres.Open(ctx, postgres.Config{URL: url, Instance: cfg.Instance})
+	pool, err := postgres.Open(ctx, postgres.Config{URL: url, Instance: cfg.Instance, AnswerTimeout: 5 * time.Second})
 	if err != nil {
 		return nil, err
 	}
