@@ -49,6 +49,19 @@ fuzz: ## Run every fuzz test for FUZZTIME (20s), one after the other.
 model: ## Explore the protocol's states, and each rule removed (minutes). RULE=name tells one counter-example.
 	@$(GO) run ./internal/model/cmd/model
 
+# SEED repeats a run, DURATION is that of its faults, KINDS chooses faults by words in their names: docs/chaos.md.
+SEED       ?= 0
+DURATION   ?= 10m
+KINDS      ?=
+
+.PHONY: chaos
+chaos: bin/chaos ## Break everything at random for ten minutes, and count what arrives (SEED, DURATION, KINDS).
+	@bin/chaos -seed=$(SEED) -duration=$(DURATION) -kinds='$(KINDS)' -json=bin/chaos.json
+
+.PHONY: chaos-long
+chaos-long: bin/chaos ## The same for hours, until each fault came often enough; goes on where it was stopped.
+	@bin/chaos -seed=$(SEED) -duration=$(DURATION) -kinds='$(KINDS)' -json=bin/chaos-long.json -long -state=bin/chaos-long.state
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linters (the first time builds them, which takes minutes).
 	@$(GOLANGCI_LINT) run
@@ -77,6 +90,10 @@ clean: ## Remove what was built here.
 .PHONY: bin/with-servers
 bin/with-servers:
 	@$(GO) build -buildvcs=false -o $@ ./internal/stack/cmd/with-servers
+
+.PHONY: bin/chaos
+bin/chaos:
+	@$(GO) build -buildvcs=false -o $@ ./internal/chaos/cmd/chaos
 
 # An installed linter of the right version saves the minutes.
 $(GOLANGCI_LINT):

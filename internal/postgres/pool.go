@@ -22,6 +22,9 @@ type Config struct {
 	AnswerTimeout time.Duration
 }
 
+// connectTimeout bounds making a connection, and then preparing it.
+const connectTimeout = 5 * time.Second
+
 // Open makes a pool whose sessions have the settings that the store relies on. It does not connect.
 func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(c.URL)
@@ -47,7 +50,7 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 		Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3,
 	}}
 	config.ConnConfig.DialFunc = dialer.DialContext
-	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	config.ConnConfig.ConnectTimeout = connectTimeout
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("make the connection pool: %w", err)
@@ -59,6 +62,9 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 // without the settings. They are no startup parameters, because a pooler refuses those, or ignores them, which would be worse.
 // pooler.ErrTransaction where a session keeps nothing.
 func prepare(ctx context.Context, conn *pgx.Conn) error {
+	// The pool goes on with it when its caller has given up, and no tracer sees it.
+	ctx, cancel := context.WithTimeoutCause(ctx, connectTimeout, errNoAnswer)
+	defer cancel()
 	if err := pooler.Check(ctx, conn); err != nil {
 		return err
 	}
