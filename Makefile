@@ -45,6 +45,14 @@ fuzz: ## Run every fuzz test for FUZZTIME (20s), one after the other.
 		done; \
 	done
 
+# ROWS is how many rows are drained under each strain: docs/postgres.md.
+ROWS ?= 1000000
+
+.PHONY: strain
+strain: bin/with-servers ## Drain a million rows while PostgreSQL is held up, and measure (an hour at most; ROWS).
+	@OUTBOX_STRAIN_ROWS=$(ROWS) bin/with-servers -- \
+		$(GO) test -count=1 -run TestStrain -v -parallel 1 -timeout 60m ./internal/postgres
+
 .PHONY: model
 model: ## Explore the protocol's states, and each rule removed (minutes). RULE=name tells one counter-example.
 	@$(GO) run ./internal/model/cmd/model

@@ -6,14 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
 // oneGone is the kind with which a run ends: two brokers, one of which is killed under load and does not come back.
 //
 // What must be shown: what was in doubt at that broker stays listed as open in the ledger, and nothing else; rows without a
-// key go on to the other broker; rows of a key whose queue was there wait. To know the truth, the harness then does what no
-// operator can: it brings the broker back, once no relay runs, and reads it.
+// key go on to the other broker; rows of a key whose queue was there wait; and an operator who knows what became of the listed
+// ones frees them. To know it, the harness does what no operator can: it brings the broker back, once no relay runs, and
+// reads it.
 const oneGone = "broker: two brokers, one gone for good"
 
 // finale is a run of its own, on servers of its own. Its lines go into the report.
@@ -70,7 +72,7 @@ func (r *run) loseBroker(ctx context.Context) error {
 	if err := r.alarmed(ctx, relays, left); err != nil {
 		return err
 	}
-	return r.auditGone(ctx, left)
+	return r.resolveGone(ctx, relays, left)
 }
 
 // doubtAt kills the relays half-way through commits until what they leave in doubt is at the broker.
@@ -175,16 +177,79 @@ func (r *run) alarmed(ctx context.Context, relays []*relay, left []Left) error {
 	return nil
 }
 
-// auditGone reads both brokers, the one that had gone included.
-func (r *run) auditGone(ctx context.Context, left []Left) error {
-	if err := errors.Join(r.fleet.close(), r.second.Start(ctx)); err != nil {
+// truth brings the broker back for as long as it takes to read both.
+func (r *run) truth(ctx context.Context) ([]Delivery, error) {
+	if err := r.second.Start(ctx); err != nil {
+		return nil, err
+	}
+	deliveries, err := r.topic.read(ctx)
+	return deliveries, errors.Join(err, r.second.Kill())
+}
+
+// resolveGone is the audit, then the operator who says what became of what is listed, then the audit again: nothing is listed
+// any more, what was not on the topic has gone to the other broker unless its key belongs to the lost one, and nothing is there
+// twice.
+func (r *run) resolveGone(ctx context.Context, relays []*relay, left []Left) error {
+	if err := kill(relays); err != nil {
+		return err
+	}
+	deliveries, err := r.truth(ctx)
+	if err != nil {
 		return err
 	}
 	book, err := readBook(ctx, r.db)
 	if err != nil {
 		return err
 	}
-	deliveries, err := r.topic.read(ctx)
+	before := JudgeGone(book, r.ledger.uncertain(), deliveries, left, r.second.Name)
+	r.report.Findings = append(r.report.Findings, before.Findings...)
+	if err := errors.Join(r.decide(ctx, relays[0], deliveries, left), start(relays)); err != nil {
+		return err
+	}
+	after, _, err := r.stands(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range left {
+		if l.Listed {
+			r.report.line(oneGone).Listed++
+		}
+	}
+	for _, l := range after {
+		if l.Listed {
+			r.report.find("%s: row %d is still listed after an operator has decided about it", oneGone, l.Row)
+		}
+	}
+	return r.auditGone(ctx, book, after)
+}
+
+// decide does what an operator does who knows what is on the lost broker: one command for each row that is on its topic, and
+// one for all others.
+func (r *run) decide(ctx context.Context, relay *relay, deliveries []Delivery, left []Left) error {
+	there := make(map[int64]bool)
+	for _, d := range deliveries {
+		there[d.ID] = true
+	}
+	for _, l := range left {
+		if !l.Listed || !there[l.ID] {
+			continue
+		}
+		if err := relay.command(ctx, "resolve", "settle", "--broker", r.second.Name, "--broker-gone", "--row", strconv.FormatInt(l.Row, 10)); err != nil {
+			return err
+		}
+	}
+	if !slices.ContainsFunc(left, func(l Left) bool { return l.Listed && !there[l.ID] }) {
+		return nil
+	}
+	return relay.command(ctx, "resolve", "strike", "--broker", r.second.Name, "--broker-gone")
+}
+
+// auditGone reads both brokers once more.
+func (r *run) auditGone(ctx context.Context, book []Entry, left []Left) error {
+	if err := r.fleet.close(); err != nil {
+		return err
+	}
+	deliveries, err := r.truth(ctx)
 	if err != nil {
 		return err
 	}

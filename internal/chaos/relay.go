@@ -169,6 +169,16 @@ func (r *relay) running() bool {
 	return p != nil && !p.ended()
 }
 
+// command runs another command of the relay's program, with its settings.
+func (r *relay) command(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, r.binary, args...)
+	cmd.Env = append(cleanEnviron(), r.env...)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("run outbox-relay %s: %w: %s", strings.Join(args, " "), err, output)
+	}
+	return nil
+}
+
 // kill ends the relay as a crash would.
 func (r *relay) kill() error {
 	if p := r.take(); p != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"regexp"
@@ -18,13 +19,13 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *only); err != nil {
+	if err := run(ctx, *only, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "rules:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only string) error {
+func run(ctx context.Context, only string, w io.Writer) error {
 	wanted, err := regexp.Compile(only)
 	if err != nil {
 		return fmt.Errorf("-only: %w", err)
@@ -47,9 +48,9 @@ func run(ctx context.Context, only string) error {
 			unnoticed++
 			o.Noticed = "NOBODY"
 		}
-		fmt.Printf("%-4s %-88s noticed by %s, %s\n", m.Rule, m.What, o.Noticed, o.Took.Round(time.Second))
+		_, _ = fmt.Fprintf(w, "%-4s %-88s noticed by %s, %s\n", m.Rule, m.What, o.Noticed, o.Took.Round(time.Second))
 	}
-	fmt.Printf("%d removals, %d not noticed\n", removed, unnoticed)
+	_, _ = fmt.Fprintf(w, "%d removals, %d not noticed\n", removed, unnoticed)
 	if unnoticed > 0 {
 		return fmt.Errorf("%d removals were not noticed by any test", unnoticed)
 	}
