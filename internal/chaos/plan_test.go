@@ -25,8 +25,9 @@ func TestSeedFixesThePlan(t *testing.T) {
 		}
 		return all
 	}
-	assert.Equal(t, steps(1), steps(1))
-	assert.NotEqual(t, steps(1), steps(2))
+	once, again := steps(1), steps(1)
+	assert.Equal(t, once, again)
+	assert.NotEqual(t, once, steps(2))
 }
 
 func TestEachKindComesEquallyOften(t *testing.T) {

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -113,33 +114,38 @@ func (r *Report) OK() bool {
 }
 
 // Print prints the table; its last line is the totals.
-func (r *Report) Print(out io.Writer) {
+func (r *Report) Print(w io.Writer) error {
+	var out bytes.Buffer
 	for _, f := range r.Findings {
-		fmt.Fprintf(out, "FINDING %s\n", f)
+		fmt.Fprintf(&out, "FINDING %s\n", f)
 	}
 	for _, b := range r.Broken {
-		fmt.Fprintf(out, "BROKEN PROMISE %s\n", b)
+		fmt.Fprintf(&out, "BROKEN PROMISE %s\n", b)
 	}
 	for _, e := range r.Exits {
-		fmt.Fprintf(out, "note: %s\n", e)
+		fmt.Fprintf(&out, "note: %s\n", e)
 	}
 	if !r.OK() && r.Dir != "" {
-		fmt.Fprintf(out, "logs are in %s\n", r.Dir)
+		fmt.Fprintf(&out, "logs are in %s\n", r.Dir)
 	}
-	printTable(out, r.Lines)
-	fmt.Fprintf(out, "\n%d transactions committed, %d rolled back, %d failed or unclear; %d messages on the topic; %s\n",
+	printTable(&out, r.Lines)
+	fmt.Fprintf(&out, "\n%d transactions committed, %d rolled back, %d failed or unclear; %d messages on the topic; %s\n",
 		r.Transactions.Committed, r.Transactions.RolledBack, r.Transactions.Unclear, r.Messages, r.Took)
 	if r.Legs > 0 {
-		fmt.Fprintf(out, "%d legs, with the seeds from %d on\n", r.Legs, r.Seed)
+		fmt.Fprintf(&out, "%d legs, with the seeds from %d on\n", r.Legs, r.Seed)
 	} else {
-		fmt.Fprintf(out, "to repeat it: SEED=%d make chaos\n", r.Seed)
+		fmt.Fprintf(&out, "to repeat it: SEED=%d make chaos\n", r.Seed)
 	}
-	fmt.Fprintln(out, r.Total().totals())
+	fmt.Fprintln(&out, r.Total().totals())
+	if _, err := w.Write(out.Bytes()); err != nil {
+		return fmt.Errorf("print the report: %w", err)
+	}
+	return nil
 }
 
-func printTable(out io.Writer, lines []*Line) {
+func printTable(out *bytes.Buffer, lines []*Line) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(table, "injected\tcommitted\tdelivered\tlost\tduplicated\treordered\tafter rollback\tstuck\trecovered after\t  fault\n")
+	_, _ = fmt.Fprint(table, "injected\tcommitted\tdelivered\tlost\tduplicated\treordered\tafter rollback\tstuck\trecovered after\t  fault\n")
 	for _, l := range lines {
 		kind := l.Kind
 		if l.NotReached > 0 {
@@ -151,10 +157,10 @@ func printTable(out io.Writer, lines []*Line) {
 		if l.Waiting > 0 {
 			kind += fmt.Sprintf(" (%d wait for the broker; %d listed as not to be known)", l.Waiting, l.Listed)
 		}
-		fmt.Fprintf(table, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f s\t  %s\n", l.Injected, l.Committed, l.Delivered, l.Lost, l.Duplicated,
+		_, _ = fmt.Fprintf(table, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f s\t  %s\n", l.Injected, l.Committed, l.Delivered, l.Lost, l.Duplicated,
 			l.Reordered, l.AfterRollback, l.Stuck, l.Recovery, kind)
 	}
-	_ = table.Flush() // out says what is wrong with it when it is closed.
+	_ = table.Flush() // a buffer takes everything
 }
 
 func (l Line) totals() string {

@@ -53,7 +53,7 @@ func TestLastLineIsTheTotals(t *testing.T) {
 	r.line("broker: kill -9").recovered(1500 * time.Millisecond)
 	r.line("broker: kill -9").recovered(300 * time.Millisecond)
 	var out strings.Builder
-	r.Print(&out)
+	require.NoError(t, r.Print(&out))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	assert.Equal(t, "total: 2 faults, 15 committed, 15 delivered, 2 lost, 0 duplicated, 0 reordered, 0 delivered after rollback, 0 stuck",
 		lines[len(lines)-1])

@@ -43,7 +43,7 @@ func TestShortRun(t *testing.T) {
 	}
 	require.NoError(t, err)
 	var table strings.Builder
-	report.Print(&table)
+	require.NoError(t, report.Print(&table))
 	t.Log("\n" + table.String())
 	assert.True(t, report.OK(), "see the table")
 	total := report.Total()

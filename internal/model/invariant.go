@@ -54,7 +54,8 @@ func (c *Config) violations(s *State) Kinds {
 // for people to decide.
 func (c *Config) done(s *State) bool {
 	for r := range c.Rows {
-		if s.Rows[r].exists() && !(r > 0 && s.Rows[r-1].Table == Dead) {
+		waits := r > 0 && s.Rows[r-1].Table == Dead
+		if s.Rows[r].exists() && !waits {
 			return false
 		}
 	}

@@ -68,12 +68,16 @@ func Rules() []RuleInfo {
 		{CommitsInTurn, "13", "commits-in-turn", "commits of a key wait for each other's answers", OutOfOrder, ""},
 		{CarryCertain, "14", "carry-certain", "a session passes on to the next only what it knew for certain", BrokenPromise, ""},
 		{GiveDecided, "15a", "give-decided", "a shard is given only when nothing is on its way to a decision", Duplicate, ""},
-		{GiveAnswered, "15b", "give-answered", "a shard is given only when no commit waits for its answer", 0,
-			"the next owner finds such a commit open in the ledger, like one of a dead relay"},
+		{
+			GiveAnswered, "15b", "give-answered", "a shard is given only when no commit waits for its answer", 0,
+			"the next owner finds such a commit open in the ledger, like one of a dead relay",
+		},
 		{LoadLiving, "16", "load-living", "the attempts of a living former owner are loaded too", Duplicate, ""},
 		{LoadOwn, "17", "load-own", "a relay that takes a shard back loads its own open attempts too", Duplicate, ""},
-		{ChangeOnce, "18", "change-once", "an entry of the ledger changes once", 0,
-			"who closes an entry is never wrong while the other rules hold; this one is there to notice when they do not"},
+		{
+			ChangeOnce, "18", "change-once", "an entry of the ledger changes once", 0,
+			"who closes an entry is never wrong while the other rules hold; this one is there to notice when they do not",
+		},
 	}
 }
 

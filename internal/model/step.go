@@ -11,7 +11,7 @@ type Action uint8
 // The transitions, by who makes them.
 const (
 	began Action = iota
-	// broker.go
+	// Those of broker.go.
 	windowOver
 	dispatch
 	commitLost
@@ -24,10 +24,10 @@ const (
 	commitWrittenLost
 	commitWrittenAlone
 	acceptedLost
-	// checker.go
+	// Those of checker.go.
 	checkCommits
 	checkWritten
-	// lease.go
+	// Those of lease.go.
 	leaseExpired
 	leaseTaken
 	sessionOpened
@@ -35,12 +35,12 @@ const (
 	shardTaken
 	shardLoaded
 	shardLoadedEarly
-	// handover.go
+	// Those of handover.go.
 	giveBegun
 	giveAsked
 	shardGiven
 	giveRefused
-	// relay.go
+	// Those of relay.go.
 	rowRead
 	rowMissed
 	rowDropped
@@ -54,7 +54,7 @@ const (
 	commitUnsent
 	commitTimedOut
 	closeAsked
-	// ledger.go
+	// Those of ledger.go.
 	leaseLooked
 	decided
 	decideRefused
@@ -66,13 +66,13 @@ const (
 	writeRefused
 	lateRun
 	lateLost
-	// resolve.go
+	// Those of resolve.go.
 	committedAgain
 	fenced
 	proving
 	found
 	absent
-	// crash.go
+	// Those of crash.go.
 	crashed
 	answerLost
 )

@@ -99,8 +99,10 @@ func scanRows(rows pgx.Rows, more ...any) ([]relay.Row, error) {
 	for rows.Next() {
 		read = append(read, relay.Row{})
 		r := &read[len(read)-1]
-		err := rows.Scan(append([]any{&r.ID, &r.CreatedAt, &r.Shard, &r.Attempts, &r.Topic, &r.Tag, &r.Keys, &r.OrderingKey,
-			&r.DedupKey, &r.Headers, &deliverAt, &r.Payload, &r.Size}, more...)...)
+		err := rows.Scan(append([]any{
+			&r.ID, &r.CreatedAt, &r.Shard, &r.Attempts, &r.Topic, &r.Tag, &r.Keys, &r.OrderingKey,
+			&r.DedupKey, &r.Headers, &deliverAt, &r.Payload, &r.Size,
+		}, more...)...)
 		if err != nil {
 			return nil, err
 		}

@@ -47,8 +47,10 @@ func scanOpen(row pgx.CollectableRow, shards uint64, more ...any) (relay.OpenAtt
 	var open []int16
 	var all bool
 	var age int64 // microseconds
-	err := row.Scan(append([]any{&id, &a.Broker, &a.Address, &a.Born, &window, &l.topics, &l.queues, &l.readFrom, &l.ids, &l.targets,
-		&l.indexes, &l.shard, &l.halfOffsets, &l.logOffsets, &l.orderingKeys, &l.dedupKeys, &open, &all, &age}, more...)...)
+	err := row.Scan(append([]any{
+		&id, &a.Broker, &a.Address, &a.Born, &window, &l.topics, &l.queues, &l.readFrom, &l.ids, &l.targets,
+		&l.indexes, &l.shard, &l.halfOffsets, &l.logOffsets, &l.orderingKeys, &l.dedupKeys, &open, &all, &age,
+	}, more...)...)
 	if err != nil {
 		return a, err
 	}

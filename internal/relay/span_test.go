@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"math"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,12 +69,12 @@ func TestSweepFindsWhatWasLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, r := idle(t)
 		b.db.decided = func() (Decided, error) { return Decided{Allocated: 50_000}, nil }
-		there := false
+		var there atomic.Bool
 		var asked []FreshQuery
 		b.db.fresh = func(q FreshQuery) ([]Row, error) {
 			asked = append(asked, q)
 			time.Sleep(10 * time.Millisecond)
-			if there && q.After < 15_000 && q.UpTo >= 15_000 {
+			if there.Load() && q.After < 15_000 && q.UpTo >= 15_000 {
 				return []Row{*plain(15_000)}, nil
 			}
 			return nil, nil
@@ -82,14 +83,14 @@ func TestSweepFindsWhatWasLeftBehind(t *testing.T) {
 		ran := make(chan error, 1)
 		go func() { ran <- r.run(ctx) }()
 		time.Sleep(time.Second)
-		there = true
+		there.Store(true)
 		time.Sleep(sweepEvery / 2)
 		require.Empty(t, b.intake.under())
 		time.Sleep(sweepEvery)
 		require.Equal(t, []int64{15_000}, b.intake.under())
 		cancel()
-		b.session.end(nil)
-		<-ran
+		b.end(nil)
+		require.NoError(t, <-ran)
 		steps := 0
 		for _, q := range asked {
 			if q.UpTo < math.MaxInt64 {

@@ -41,7 +41,6 @@ type session struct {
 
 	// What follows belongs to the reader of the client's side.
 	begun      bool
-	canceling  bool
 	statements map[string][]Kind // what a prepared statement does, by name
 	portals    map[string][]Kind
 	executed   []Kind // since the last Sync

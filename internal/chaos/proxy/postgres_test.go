@@ -48,6 +48,8 @@ func newOutbox(t *testing.T) *outbox {
 	t.Cleanup(func() { o.proxy.CutAll() }) // A pool waits 15 s for half-open connections to end.
 	o.Store = postgres.New(pool, "public")
 	require.NoError(t, o.OpenSession(t.Context(), relay.Session{ID: o.session, Instance: "test"}, time.Hour))
+	_, err = o.TakeShards(t.Context(), o.session, ^uint64(0))
+	require.NoError(t, err)
 	return o
 }
 

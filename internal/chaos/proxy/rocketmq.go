@@ -58,6 +58,7 @@ type calls map[int32]Kind
 var _ talk = (*remoting)(nil)
 
 func (c *remoting) fromClient(r *bufio.Reader) (piece, error) { return c.next(r, c.client, c.server) }
+
 func (c *remoting) fromServer(r *bufio.Reader) (piece, error) { return c.next(r, c.server, c.client) }
 
 // next reads a frame of one side, given what that side has asked and the other.

@@ -68,7 +68,7 @@ func (b *bench) half() relay.StoredHalf {
 		if a.Err == nil && a.Code == 0 {
 			return h
 		}
-		require.True(b.t, a.Code == 2, "%+v", a) // busy
+		require.Equal(b.t, 2, a.Code, "busy, if anything: %+v", a)
 	}
 }
 

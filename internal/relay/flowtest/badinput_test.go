@@ -272,11 +272,13 @@ func TestDeadRowPutBackWhileItsLetterStays(t *testing.T) {
 		SELECT id, topic, 'mended', ' but badly ', now() FROM outbox_dead`)
 	require.NoError(t, err)
 	w.insert(2, "", "a")
+	require.Eventually(t, func() bool {
+		return w.count(`outbox WHERE id = 1 AND payload = 'mended' AND available_at = 'infinity'
+			AND last_error LIKE 'bad_properties: %outbox\_dead%'`) == 1
+	}, patience, patience/1000, "it is parked, with the reason")
 	w.left(1)
 	w.exactly(3, 1)
 	assert.Equal(t, 1, w.count("outbox_dead WHERE reason = 'body_empty' AND payload = '' AND id = 1"))
-	assert.Equal(t, 1, w.count(`outbox WHERE id = 1 AND payload = 'mended' AND available_at = 'infinity'
-		AND last_error LIKE 'bad_properties: %outbox\_dead%'`))
 	_, err = w.db.Exec(t.Context(), `DELETE FROM outbox_dead`)
 	require.NoError(t, err)
 	_, err = w.db.Exec(t.Context(), `UPDATE outbox SET tag = 'well', available_at = now()`)

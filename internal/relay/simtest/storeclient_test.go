@@ -144,11 +144,15 @@ func (c *storeClient) StillThere(ctx context.Context, rows []int64) ([]int64, er
 }
 
 func (c *storeClient) ReadFresh(ctx context.Context, q relay.FreshQuery) (rows []relay.Row, complete bool, err error) {
-	rows, err = call(ctx, c, "ReadFresh", seldom, func() (found []relay.Row, _ error) {
-		found, complete = c.db.readFresh(q)
-		return found, nil
+	type reading struct {
+		rows     []relay.Row
+		complete bool
+	}
+	r, err := call(ctx, c, "ReadFresh", seldom, func() (reading, error) {
+		rows, complete := c.db.readFresh(q)
+		return reading{rows, complete}, nil
 	})
-	return rows, complete, err
+	return r.rows, r.complete, err
 }
 
 func (c *storeClient) ReadDue(ctx context.Context, q relay.DueQuery) ([]relay.Row, error) {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -45,33 +46,35 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitUsage
+		return complain(stderr, err, exitUsage)
 	}
 	if o.list {
-		for _, name := range chaos.Names(o.cfg.Kinds) {
-			fmt.Fprintln(stdout, name)
+		if _, err := fmt.Fprintln(stdout, strings.Join(chaos.Names(o.cfg.Kinds), "\n")); err != nil {
+			return complain(stderr, err, exitFailed)
 		}
 		return exitOK
 	}
 	o.cfg.Log = slog.New(slog.NewTextHandler(stderr, nil))
 	report, err := o.run(ctx)
 	if report == nil {
-		fmt.Fprintln(stderr, err)
-		return exitFailed
+		return complain(stderr, err, exitFailed)
 	}
-	report.Print(stdout)
+	err = errors.Join(err, report.Print(stdout))
 	if o.json != "" {
 		err = errors.Join(err, report.Save(o.json))
 	}
 	switch {
 	case err != nil:
-		fmt.Fprintln(stderr, err)
-		return exitFailed
+		return complain(stderr, err, exitFailed)
 	case !report.OK():
 		return exitViolated
 	}
 	return exitOK
+}
+
+func complain(stderr io.Writer, err error, code int) int {
+	_, _ = fmt.Fprintln(stderr, "chaos:", err) // the code says it too
+	return code
 }
 
 func (o options) run(ctx context.Context) (*chaos.Report, error) {
