@@ -90,7 +90,7 @@ func TestSweepFindsWhatWasLeftBehind(t *testing.T) {
 		require.Equal(t, []int64{15_000}, b.intake.under())
 		cancel()
 		b.end(nil)
-		require.NoError(t, <-ran)
+		require.ErrorIs(t, <-ran, errStopped)
 		steps := 0
 		for _, q := range asked {
 			if q.UpTo < math.MaxInt64 {

@@ -222,17 +222,19 @@ func TestChanceIsRepeatable(t *testing.T) {
 	lost := func() int {
 		b := newBench(t)
 		add(t, b.proxy, proxy.Rule{Act: proxy.LoseRequest, Kinds: []proxy.Kind{proxy.Offset}, Chance: 0.3})
-		n := 0
-		for range 20 {
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-			if _, err := b.MaxOffsets(ctx, b.proxy.Addr(), []relay.TopicQueue{{Topic: b.topic}}); err != nil {
-				n++
-			}
-			cancel()
+		count := func(act proxy.Act) int { return b.proxy.Counts()[proxy.Count{Act: act, Kind: proxy.Offset}] }
+		seen := func() int { return count(proxy.LoseRequest) + count(proxy.PassedRequest) }
+		for n := range 20 {
+			require.Eventually(t, func() bool { // until it has come to the proxy
+				if seen() == n {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					_, _ = b.MaxOffsets(ctx, b.proxy.Addr(), []relay.TopicQueue{{Topic: b.topic}})
+				}
+				return seen() == n+1
+			}, soon, time.Millisecond)
 		}
-		require.Equal(t, 20, b.proxy.Counts()[proxy.Count{Act: proxy.LoseRequest, Kind: proxy.Offset}]+
-			b.proxy.Counts()[proxy.Count{Act: proxy.PassedRequest, Kind: proxy.Offset}])
-		return b.proxy.Counts()[proxy.Count{Act: proxy.LoseRequest, Kind: proxy.Offset}]
+		return count(proxy.LoseRequest)
 	}
 	n := lost()
 	require.Positive(t, n)
