@@ -56,6 +56,8 @@ CREATE TABLE outbox_attempt (
     decided_at    timestamptz NOT NULL DEFAULT now(),
     closed_at     timestamptz,                   -- no entry is open any more
     closed_by     uuid,
+    refused_at    timestamptz,                   -- when the broker was first seen to refuse commits as late (604) ...
+    refused_by    text,                          -- ... by the master at this address
     open          smallint[],                    -- entries (from 0) still open; NULL = all of them, until closed_at is set
     struck        smallint[],                    -- entries that are not on the topic: their rows went back to pending
     topics        text[] NOT NULL,               -- the queues the attempt goes to: topics[t], queues[t] ...

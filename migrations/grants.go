@@ -18,7 +18,7 @@ GRANT USAGE ON SCHEMA {schema} TO {role};
 GRANT SELECT, DELETE, UPDATE (available_at, attempts, last_error) ON {schema}.outbox TO {role};
 GRANT SELECT ON SEQUENCE {schema}.outbox_id_seq TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.outbox_lease TO {role};
-GRANT SELECT, INSERT, DELETE, UPDATE (closed_at, closed_by, open, struck) ON {schema}.outbox_attempt TO {role};
+GRANT SELECT, INSERT, DELETE, UPDATE (closed_at, closed_by, open, struck, refused_at, refused_by) ON {schema}.outbox_attempt TO {role};
 GRANT SELECT, INSERT ON {schema}.outbox_dead TO {role};
 GRANT SELECT, INSERT ON {schema}.outbox_topic TO {role};
 GRANT SELECT ON {schema}.outbox_origin, {schema}.outbox_sent TO {role};

@@ -8,7 +8,7 @@ func (s *Store) Statements() map[string]string {
 		"blocked keys": sqlBlockedKeys, "still there": sqlStillThere, "purge": sqlPurge, "pending": sqlPending,
 		"put off rows": sqlPendingPutOff, "in doubt": sqlInDoubt, "open by age": sqlOpenByAge,
 		"allocated": sqlAllocated, "writers": sqlWriters, "renew": sqlRenew, "bury expired": sqlBuryExpired, "standing": sqlStanding,
-		"lock attempt": sqlLockAttempt, "move entries": sqlMoveEntries, "dead": sqlDead,
+		"lock attempt": sqlLockAttempt, "move entries": sqlMoveEntries, "dead": sqlDead, "note fence": sqlNoteFence,
 	}
 	for name, text := range statements {
 		statements[name] = s.sql(text)

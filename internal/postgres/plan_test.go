@@ -105,6 +105,7 @@ func plans(session string) []planCase {
 		{"put off rows", `10000`, []string{"outbox_retry"}, 0, false},
 		{"lock attempt", `'\x00'`, []string{"outbox_attempt_pkey"}, 0, true},
 		{"move entries", `'\x00', '{1}', '{2}', false, ` + me, []string{"outbox_attempt_pkey"}, 0, true},
+		{"note fence", `'{\\x00}', 'b:1'`, []string{"outbox_attempt_pkey"}, 1, true},
 		{"renew", me + `, 60000000`, nil, 0, true},
 		{"allocated", ``, nil, 0, true},
 		{"dead", `10000`, []string{"outbox_dead_pkey"}, 0, false},

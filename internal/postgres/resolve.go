@@ -42,9 +42,7 @@ func (e OpenEntry) Half() relay.StoredHalf {
 const ageOfAttempt = `(extract(epoch FROM clock_timestamp() - greatest(born_at, decided_at)) * 1000000)::bigint`
 
 const sqlOpenEntries = `
-SELECT id, broker, address, born_at, window_s, topics, queues, read_from, ids, targets, indexes, shard, half_offsets,
-       log_offsets, ordering_keys, dedup_keys, coalesce(open, '{}'), open IS NULL,
-       (extract(epoch FROM clock_timestamp() - decided_at) * 1000000)::bigint, session, ` + ageOfAttempt + `,
+SELECT ` + sqlOpen + `, session, ` + ageOfAttempt + `,
        EXISTS (SELECT FROM {schema}.outbox_lease l WHERE l.session = a.session AND l.expires_at > clock_timestamp())
   FROM {schema}.outbox_attempt a
  WHERE closed_at IS NULL

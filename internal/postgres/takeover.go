@@ -11,11 +11,15 @@ import (
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 )
 
+// What scanOpen reads.
+const sqlOpen = `id, broker, address, born_at, window_s, topics, queues, read_from, ids, targets, indexes, shard, half_offsets,
+       log_offsets, ordering_keys, dedup_keys, coalesce(open, '{}'), open IS NULL,
+       (extract(epoch FROM clock_timestamp() - decided_at) * 1000000)::bigint,
+       coalesce((extract(epoch FROM clock_timestamp() - refused_at) * 1000000)::bigint, 0), coalesce(refused_by, '')`
+
 // Through outbox_attempt_open, which holds open attempts only.
 const sqlOpenAttempts = `
-SELECT id, broker, address, born_at, window_s, topics, queues, read_from, ids, targets, indexes, shard, half_offsets,
-       log_offsets, ordering_keys, dedup_keys, coalesce(open, '{}'), open IS NULL,
-       (extract(epoch FROM clock_timestamp() - decided_at) * 1000000)::bigint
+SELECT ` + sqlOpen + `
   FROM {schema}.outbox_attempt
  WHERE closed_at IS NULL AND shards & $1::bigint <> 0
  ORDER BY decided_at, id`
@@ -46,10 +50,11 @@ func scanOpen(row pgx.CollectableRow, shards uint64, more ...any) (relay.OpenAtt
 	var l ledgerArrays
 	var open []int16
 	var all bool
-	var age int64 // microseconds
+	var age, refused int64 // microseconds
 	err := row.Scan(append([]any{
 		&id, &a.Broker, &a.Address, &a.Born, &window, &l.topics, &l.queues, &l.readFrom, &l.ids, &l.targets,
 		&l.indexes, &l.shard, &l.halfOffsets, &l.logOffsets, &l.orderingKeys, &l.dedupKeys, &open, &all, &age,
+		&refused, &a.RefusedBy,
 	}, more...)...)
 	if err != nil {
 		return a, err
@@ -59,6 +64,7 @@ func scanOpen(row pgx.CollectableRow, shards uint64, more ...any) (relay.OpenAtt
 	}
 	a.ID = relay.AttemptID(id)
 	a.Window, a.Age = time.Duration(window)*time.Second, time.Duration(age)*time.Microsecond
+	a.Refused = time.Duration(refused) * time.Microsecond
 	if a.Targets, err = l.attemptTargets(); err != nil {
 		return a, fmt.Errorf("attempt %x: %w", id, err)
 	}

@@ -45,6 +45,34 @@ func TestOpenAttempts(t *testing.T) {
 	require.Empty(t, open)
 }
 
+// What one relay has seen of the fence, the next one knows.
+func TestNoteFence(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t)
+	session := o.session("a", all)
+	ids := o.insert(3)
+	one, two, closed := o.decided(session, ids[0]), o.decided(session, ids[1]), o.decided(session, ids[2])
+	o.write(session, []relay.Closing{{Attempt: closed.ID, All: true}})
+	begin := time.Now()
+	require.NoError(t, o.NoteFence(t.Context(), []relay.AttemptID{two.ID, closed.ID}, "b:1"))
+	refused := func() map[relay.AttemptID]string {
+		open, err := o.OpenAttempts(t.Context(), all)
+		require.NoError(t, err)
+		by := make(map[relay.AttemptID]string)
+		for _, a := range open {
+			by[a.ID] = a.RefusedBy
+			require.Equal(t, a.RefusedBy != "", a.Refused > 0)
+			require.LessOrEqual(t, a.Refused, time.Since(begin))
+		}
+		return by
+	}
+	require.Equal(t, map[relay.AttemptID]string{one.ID: "", two.ID: "b:1"}, refused())
+	require.NoError(t, o.NoteFence(t.Context(), []relay.AttemptID{one.ID, two.ID}, "b:2"))
+	require.Equal(t, map[relay.AttemptID]string{one.ID: "b:2", two.ID: "b:2"}, refused())
+	require.NoError(t, o.NoteFence(t.Context(), []relay.AttemptID{two.ID}, ""))
+	require.Equal(t, map[relay.AttemptID]string{one.ID: "b:2", two.ID: ""}, refused())
+}
+
 func TestOpenAttemptsRefusesADamagedLedger(t *testing.T) {
 	t.Parallel()
 	o := newOutbox(t)

@@ -45,6 +45,7 @@ type fakeStore struct {
 	mu      sync.Mutex
 	free    uint64 // shards that nobody holds
 	owned   uint64 // shards that the session has taken
+	fences  map[AttemptID]string
 	calls   []string
 	closed  []Closing  // written
 	entered []*Attempt // written
@@ -220,6 +221,19 @@ func (f *fakeStore) Write(_ context.Context, session uuid.UUID, closings []Closi
 		}
 	}
 	return w, nil
+}
+
+func (f *fakeStore) NoteFence(_ context.Context, attempts []AttemptID, address string) error {
+	f.note("NoteFence")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fences == nil {
+		f.fences = make(map[AttemptID]string)
+	}
+	for _, a := range attempts {
+		f.fences[a] = address
+	}
+	return nil
 }
 
 func (f *fakeStore) EntryStates(_ context.Context, attempts []AttemptID) (EntryStates, error) {

@@ -72,6 +72,8 @@ type notebook struct {
 	closings []Closing
 }
 
+func (n *notebook) NoteFence(context.Context, []AttemptID, string) error { return nil }
+
 func (n *notebook) Write(_ context.Context, _ uuid.UUID, closings []Closing, _ []*Attempt) (Written, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -72,6 +72,9 @@ func inherited(a *OpenAttempt) []*doubt {
 			queue: TopicQueue{Topic: t.Topic, Queue: t.Queue}, readFrom: t.ReadFrom,
 			half: StoredHalf{Topic: t.Topic, UniqKey: a.ID.UniqKey(e.Index), HalfOffset: e.HalfOffset, LogOffset: e.LogOffset},
 		}
+		if a.RefusedBy != "" {
+			doubts[i].fenced, doubts[i].fencedBy = now.Add(-max(0, a.Refused)), a.RefusedBy
+		}
 	}
 	return doubts
 }

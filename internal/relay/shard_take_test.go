@@ -98,7 +98,7 @@ func TestInheritedDoubts(t *testing.T) {
 		},
 	}
 	b.db.attempts = func(uint64) ([]OpenAttempt, error) {
-		return []OpenAttempt{{Attempt: attempt, Positions: []int{3, 5}, Age: 3 * time.Second}}, nil
+		return []OpenAttempt{{Attempt: attempt, Positions: []int{3, 5}, Age: 3 * time.Second, Refused: time.Second, RefusedBy: "b:1"}}, nil
 	}
 	require.NoError(t, b.takeShards(b.work, 1))
 	open := b.doubts("away")
@@ -106,15 +106,16 @@ func TestInheritedDoubts(t *testing.T) {
 	for i := range open {
 		assert.WithinDuration(t, time.Now(), open[i].since, time.Minute, "in doubt since this session knows of it")
 		assert.Equal(t, 4*time.Second, open[i].over.Sub(open[i].since), "what is left of its window since the decision, whatever the clocks say")
-		open[i].since, open[i].over, open[i].looked = time.Time{}, time.Time{}, false
+		assert.Equal(t, time.Second, open[i].since.Sub(open[i].fenced), "what another relay has waited of the margin counts")
+		open[i].since, open[i].over, open[i].fenced, open[i].looked = time.Time{}, time.Time{}, time.Time{}, false
 	}
 	assert.Equal(t, []doubt{
 		{
-			attempt: attempt.ID, position: 3, row: 14, key: Key{"t", "k"}, broker: "away",
+			attempt: attempt.ID, position: 3, row: 14, key: Key{"t", "k"}, broker: "away", fencedBy: "b:1",
 			queue: TopicQueue{"t", 1}, readFrom: 50, half: StoredHalf{"t", attempt.ID.UniqKey(4), 104, 204},
 		},
 		{
-			attempt: attempt.ID, position: 5, row: 16, broker: "away",
+			attempt: attempt.ID, position: 5, row: 16, broker: "away", fencedBy: "b:1",
 			queue: TopicQueue{"u", 2}, readFrom: 60, half: StoredHalf{"u", attempt.ID.UniqKey(6), 106, 206},
 		},
 	}, open)

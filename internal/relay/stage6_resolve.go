@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"time"
 )
@@ -91,41 +90,6 @@ func (d *docket) glance(ctx context.Context, address string, queue TopicQueue, d
 	return err
 }
 
-// fence sends a direct ROLLBACK for each doubt until the broker answers that the window is over by its own clock, or that
-// the half has left the log. A rollback removes nothing that is visible, so asking is safe.
-func (d *docket) fence(ctx context.Context, address string, open []*doubt) error {
-	var asked []*doubt
-	var halves []StoredHalf
-	for _, o := range open {
-		if (o.fenced.IsZero() || o.fencedBy != address) && time.Since(o.over) >= 0 {
-			asked, halves = append(asked, o), append(halves, o.half)
-		}
-	}
-	if len(asked) == 0 {
-		return nil
-	}
-	var unfenced *Answer
-	var err error
-	for i, a := range d.s.broker.Rollback(ctx, address, halves) {
-		switch {
-		case Fenced(a):
-			asked[i].fenced, asked[i].fencedBy = time.Now(), address
-		case a.Err != nil:
-			err = fmt.Errorf("probe the window with a rollback: %w", a.Err)
-		default:
-			unfenced = &a
-		}
-	}
-	if err != nil {
-		return err
-	}
-	if unfenced != nil && time.Since(oldest(asked).over) > time.Minute {
-		return fmt.Errorf("a minute after its window the broker still does not refuse: %s; it may be older than 5.1.4, "+
-			"behind a proxy, or its clock far behind", unfenced.describe())
-	}
-	return nil
-}
-
 // prove reads the queues of fenced doubts to their ends, behind a barrier: a half sent now that the dispatcher has passed
 // shows that everything stored before is readable.
 func (d *docket) prove(ctx context.Context, address string, ripe []*doubt) error {
@@ -175,35 +139,6 @@ func (d *docket) proveQueue(
 		return fmt.Errorf("what is in doubt on %s/%d cannot be proven absent: %s", queue.Topic, queue.Queue, why)
 	}
 	return nil
-}
-
-// confirm asks once more, just before absence is believed. A broker that refused and does so no more has set its clock back:
-// it would accept a commit that is still on its way, so the doubts wait for the end of their windows again.
-func (d *docket) confirm(ctx context.Context, address string, absent map[*doubt]bool) error {
-	asked := slices.Collect(maps.Keys(absent))
-	if len(asked) == 0 {
-		return nil
-	}
-	halves := make([]StoredHalf, len(asked))
-	for i, o := range asked {
-		halves[i] = o.half
-	}
-	var err error
-	for i, a := range d.s.broker.Rollback(ctx, address, halves) {
-		switch {
-		case Fenced(a):
-			continue
-		case a.Err != nil:
-			err = fmt.Errorf("probe the window again: %w", a.Err)
-		case a.Code == codeOK:
-			asked[i].fenced = time.Time{}
-			err = errors.New("the broker no longer refuses what it has refused before: its clock was set back")
-		default:
-			err = fmt.Errorf("probe the window again: %s", a.describe())
-		}
-		delete(absent, asked[i])
-	}
-	return err
 }
 
 // conclude settles what was found, strikes what is proven absent, and returns what is still open.

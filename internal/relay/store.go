@@ -61,6 +61,8 @@ type OpenAttempt struct {
 	Attempt
 	Positions []int         // Positions[i] is the number of Entries[i] in the ledger row
 	Age       time.Duration // since it was decided, by the database's clock
+	Refused   time.Duration // since the broker was seen to refuse late commits of it, likewise; valid if RefusedBy is not ""
+	RefusedBy string        // address of the master that refused
 }
 
 // A BlockedKey is a key and the row that blocks it.
@@ -123,6 +125,8 @@ type Ledger interface {
 	// is written only if the session's lease stands and every row of the attempt exists; otherwise nothing of that attempt
 	// is written and Written.Decided[i] says why.
 	Write(ctx context.Context, session uuid.UUID, closings []Closing, decisions []*Attempt) (Written, error)
+	// NoteFence dates it now that the broker's master at an address refuses commits of these attempts; "" takes it back.
+	NoteFence(ctx context.Context, attempts []AttemptID, address string) error
 	// EntryStates returns the states of the entries of attempts that are in the ledger.
 	EntryStates(ctx context.Context, attempts []AttemptID) (EntryStates, error)
 	// Purge deletes closed attempts older than retention, at most limit of them, and returns how many.

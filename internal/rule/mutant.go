@@ -29,7 +29,7 @@ func Mutants() []Mutant {
 		},
 		{
 			Rule: "2", What: "absence is believed though the broker does not refuse yet",
-			File: "internal/relay/stage6_resolve.go", Old: "		case Fenced(a):\n			asked[i].fenced,", New: "		case a.Err == nil:\n			asked[i].fenced,",
+			File: "internal/relay/stage6_fence.go", Old: "		case Fenced(a):\n			asked[i].fenced,", New: "		case a.Err == nil:\n			asked[i].fenced,",
 			Package: simulation, Tests: "TestLives",
 		},
 		{
@@ -193,6 +193,13 @@ func Mutants() []Mutant {
 			Old:     "	if !complete {\n",
 			New:     "	if false {\n",
 			Package: "./internal/relay",
+		},
+		{
+			Rule: "e", What: "since when the broker refuses is not noted, so that each relay waits anew",
+			File:    "internal/relay/stage6_fence.go",
+			Old:     "			if a.Code == codeIllegalOperation {",
+			New:     "			if false {",
+			Package: "./internal/relay/flowtest", Tests: "TestKilledBeforeTheMarginIsOver",
 		},
 	}
 }

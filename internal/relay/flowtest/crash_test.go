@@ -50,6 +50,26 @@ func TestKilledInTheResolver(t *testing.T) {
 	}
 }
 
+// What a relay has waited of append_margin, the next one need not wait again: relays that never live for so long prove absence
+// all the same.
+func TestKilledBeforeTheMarginIsOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 4)
+	w.insert(60, "a", "", "b")
+	w.dies(w.victim(relay.PointDecide, 1))
+	const life, lives = 2500 * time.Millisecond, 16
+	for n := 0; w.count("outbox_attempt WHERE closed_at IS NULL") > 0; n++ {
+		require.Less(t, n, lives, "nothing is ever proven")
+		short := w.victim("", 0, func(c *relay.Config) { c.AppendMargin = 2 * life })
+		<-time.After(life)
+		require.NoError(t, short.Process.Kill())
+		_ = short.Wait()
+	}
+	w.start()
+	w.drained()
+	w.exactly(60)
+}
+
 func TestFrozenLongerThanItsLeaseThenContinued(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 4)

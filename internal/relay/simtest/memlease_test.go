@@ -139,7 +139,7 @@ func (s *memStore) openAttempts(shards uint64) []relay.OpenAttempt {
 		if _, lives := s.leases[a.session]; lives && s.rules.onlyOfTheDead {
 			continue
 		}
-		o := relay.OpenAttempt{Attempt: a.Attempt, Age: time.Since(a.decided)}
+		o := relay.OpenAttempt{Attempt: a.Attempt, Age: time.Since(a.decided), Refused: time.Since(a.refused), RefusedBy: a.refusedBy}
 		o.Entries = nil
 		for i, e := range a.Entries {
 			if a.states[i] == entryOpen && shards>>e.Shard&1 == 1 {

@@ -100,6 +100,16 @@ func (s *memStore) decide(session uuid.UUID, a *relay.Attempt) relay.Decision {
 	return relay.DecisionMade
 }
 
+func (s *memStore) noteFence(attempts []relay.AttemptID, address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range attempts {
+		if a := s.attempts[id]; a != nil {
+			a.refused, a.refusedBy = time.Now(), address
+		}
+	}
+}
+
 func (s *memStore) entryStates(attempts []relay.AttemptID) relay.EntryStates {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -59,9 +59,11 @@ type memLease struct {
 // memAttempt is a row of outbox_attempt.
 type memAttempt struct {
 	relay.Attempt
-	decided time.Time
-	session uuid.UUID
-	states  []entryState
+	decided   time.Time
+	session   uuid.UUID
+	refused   time.Time // valid if refusedBy is not ""
+	refusedBy string
+	states    []entryState
 }
 
 type entryState int

@@ -168,6 +168,14 @@ func (c *storeClient) Decided(ctx context.Context) (relay.Decided, error) {
 	})
 }
 
+func (c *storeClient) NoteFence(ctx context.Context, attempts []relay.AttemptID, address string) error {
+	_, err := call(ctx, c, "NoteFence", often, func() (none, error) {
+		c.db.noteFence(attempts, address)
+		return none{}, nil
+	})
+	return err
+}
+
 func (c *storeClient) EntryStates(ctx context.Context, attempts []relay.AttemptID) (relay.EntryStates, error) {
 	return call(ctx, c, "EntryStates", seldom, func() (relay.EntryStates, error) { return c.db.entryStates(attempts), nil })
 }
