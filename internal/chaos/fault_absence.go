@@ -22,7 +22,7 @@ func relaysAbsent(ctx context.Context, w *World, d *Draw) error {
 	relays := w.fleet.running()
 	before := []string{pointHalf, pointDecide, pointCommitFirst, pointCommit}[d.IntN(4)]
 	long := checkLimit + d.between(2*time.Second, 8*time.Second)
-	if err := w.arm(ctx, relays, 1, before, false); err != nil && !errors.Is(err, errNotReached) {
+	if err := w.arm(ctx, relays, 1, before); err != nil && !errors.Is(err, errNotReached) {
 		return err
 	}
 	if err := kill(relays); err != nil {
@@ -36,7 +36,7 @@ func everythingAbsent(ctx context.Context, w *World, d *Draw) error {
 	relays := w.fleet.running()
 	before := []string{pointDecide, pointCommitFirst, pointCommit}[d.IntN(3)]
 	down, alone := d.between(2*time.Second, 6*time.Second), checkLimit+d.between(2*time.Second, 8*time.Second)
-	if err := w.arm(ctx, relays, 1, before, false); err != nil && !errors.Is(err, errNotReached) {
+	if err := w.arm(ctx, relays, 1, before); err != nil && !errors.Is(err, errNotReached) {
 		return err
 	}
 	if err := errors.Join(kill(relays), w.broker.Kill(), w.nameServer.Kill(), w.postgres.Kill()); err != nil {

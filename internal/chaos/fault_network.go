@@ -98,7 +98,7 @@ func (n lossy) inject(ctx context.Context, w *World, d *Draw) error {
 	long := d.between(4*time.Second, 9*time.Second)
 	if n.before != "" {
 		relays := w.fleet.running()
-		err := w.arm(ctx, relays, 1, n.before, false)
+		err := w.arm(ctx, relays, 1, n.before)
 		if err := errors.Join(kill(relays), start(relays)); err != nil {
 			return err
 		}

@@ -33,8 +33,8 @@ type point struct {
 	name string
 	// before is a point at which the relays are killed first, because it leaves behind what the point needs.
 	before string
-	// leave makes the relays leave instead of waiting.
-	leave bool
+	// join has another relay join, to which the first one gives shards.
+	join bool
 	// once: it is come to once in a life, or rarely.
 	once bool
 }
@@ -51,7 +51,7 @@ func points() []point {
 		{name: pointResolve, before: pointCommitFirst, once: true}, // an open attempt of a dead session
 		{name: pointResolveClose, before: pointDecide, once: true},
 		{name: pointTake, once: true},
-		{name: pointRelease, leave: true, once: true},
+		{name: pointRelease, join: true, once: true},
 		{name: pointCheck, before: pointHalf, once: true}, // half messages that nobody finishes
 	}
 }
@@ -60,7 +60,7 @@ func pointKinds() []Kind {
 	var kinds []Kind
 	for _, p := range points() {
 		kinds = append(kinds, Kind{
-			Name: "relay: SIGKILL " + p.name, Short: !p.leave,
+			Name: "relay: SIGKILL " + p.name, Short: true,
 			Inject: func(ctx context.Context, w *World, d *Draw) error { return killedAt(ctx, w, d, p) },
 		})
 	}
@@ -76,14 +76,18 @@ func killedAt(ctx context.Context, w *World, d *Draw, p point) error {
 	relays := w.fleet.running()
 	reached := true
 	if p.before != "" {
-		err := w.arm(ctx, relays, 1, p.before, false)
+		err := w.arm(ctx, relays, 1, p.before)
 		if err != nil && !errors.Is(err, errNotReached) {
 			return err
 		}
 		reached = err == nil
 	}
 	if reached {
-		err := w.arm(ctx, relays, hits, p.name, p.leave)
+		arm := w.arm
+		if p.join {
+			arm = w.armAndJoin
+		}
+		err := arm(ctx, relays, hits, p.name)
 		if err != nil && !errors.Is(err, errNotReached) {
 			return err
 		}
@@ -100,29 +104,43 @@ func killedAt(ctx context.Context, w *World, d *Draw, p point) error {
 
 // arm starts the relays so that each kills itself when it comes to the point for the hits-th time, and waits until one has.
 // Another that takes over may die there as well.
-func (w *World) arm(ctx context.Context, relays []*relay, hits int, point string, leave bool) error {
+func (w *World) arm(ctx context.Context, relays []*relay, hits int, point string) error {
 	if err := kill(relays); err != nil {
 		return err
 	}
 	for _, r := range relays {
-		if err := r.start(launch{env: []string{fmt.Sprintf("CHAOS_KILL=%d@%s", hits, point)}, mayDie: true}); err != nil {
+		if err := r.start(armed(hits, point)); err != nil {
 			return err
 		}
 	}
-	if leave {
-		if _, err := w.flows(ctx, patience); err != nil {
-			return err
-		}
-		killed := make([]bool, len(relays))
-		err := every(relays, func(r *relay) (err error) {
-			killed[slices.Index(relays, r)], err = r.leave(ctx)
-			return err
-		})
-		if err == nil && !slices.Contains(killed, true) {
-			err = errNotReached
-		}
+	return dies(ctx, relays)
+}
+
+// armAndJoin starts the first relay alone, with everything its own, and then another, so that it has shards to give up.
+func (w *World) armAndJoin(ctx context.Context, relays []*relay, hits int, point string) error {
+	if err := errors.Join(kill(relays), relays[0].start(armed(hits, point))); err != nil {
 		return err
 	}
+	// The leases of those that were killed must have expired, or there is nothing to give.
+	if _, err := until(ctx, pointPatience, func() bool {
+		shards, err := relays[0].metric(ctx, metricShards)
+		return err == nil && shards == 64
+	}); err != nil {
+		return err
+	}
+	joiner := w.fleet.relays[slices.IndexFunc(w.fleet.relays, func(r *relay) bool { return r != relays[0] })]
+	if err := joiner.start(launch{}); err != nil {
+		return err
+	}
+	return errors.Join(dies(ctx, relays[:1]), joiner.kill())
+}
+
+func armed(hits int, point string) launch {
+	return launch{env: []string{fmt.Sprintf("CHAOS_KILL=%d@%s", hits, point)}, mayDie: true}
+}
+
+// dies waits until one of the relays has killed itself.
+func dies(ctx context.Context, relays []*relay) error {
 	died, err := until(ctx, pointPatience, func() bool { return slices.ContainsFunc(relays, ended) })
 	if err != nil {
 		return err

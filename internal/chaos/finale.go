@@ -78,7 +78,7 @@ func (r *run) loseBroker(ctx context.Context) error {
 // doubtAt kills the relays half-way through commits until what they leave in doubt is at the broker.
 func (r *run) doubtAt(ctx context.Context, relays []*relay, broker string) error {
 	for range 20 {
-		if err := r.arm(ctx, relays, 1, pointCommitFirst, false); err != nil && !errors.Is(err, errNotReached) {
+		if err := r.arm(ctx, relays, 1, pointCommitFirst); err != nil && !errors.Is(err, errNotReached) {
 			return err
 		}
 		if err := kill(relays); err != nil {

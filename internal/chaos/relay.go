@@ -211,16 +211,6 @@ func (r *relay) stop(ctx context.Context) error {
 	}
 }
 
-// leave is stop for a relay that may kill itself on the way; it reports whether it did.
-func (r *relay) leave(ctx context.Context) (killed bool, err error) {
-	p := r.current()
-	if err := r.stop(ctx); err != nil || p == nil {
-		return false, err
-	}
-	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL, nil
-}
-
 func (r *relay) signal(s syscall.Signal) error {
 	if p := r.current(); p != nil {
 		return p.signal(s)
@@ -272,4 +262,5 @@ func (r *relay) metric(ctx context.Context, name string) (float64, error) {
 const (
 	metricBroken = "outbox_relay_broken_promises_total" // must stay 0
 	metricDoubt  = "outbox_relay_in_doubt_messages"
+	metricShards = "outbox_relay_shards"
 )

@@ -45,6 +45,11 @@ func Run(ctx context.Context, cfg Config) (report *Report, err error) {
 	if cfg.Dir, err = workDir(cfg.Dir); err != nil {
 		return nil, err
 	}
+	if cfg.Binary == "" {
+		if cfg.Binary, err = buildRelay(ctx, cfg.Dir); err != nil {
+			return nil, err
+		}
+	}
 	report = newReport(cfg.Seed, cfg.Dir)
 	isFinale := func(k Kind) bool { return k.Finale }
 	if usual := slices.DeleteFunc(slices.Clone(cfg.Kinds), isFinale); len(usual) > 0 {

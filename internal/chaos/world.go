@@ -93,13 +93,7 @@ func newWorld(ctx context.Context, cfg Config) (w *World, err error) {
 	if err := w.makeDatabase(ctx); err != nil {
 		return w, err
 	}
-	binary := cfg.Binary
-	if binary == "" {
-		if binary, err = buildRelay(ctx, w.dir); err != nil {
-			return w, err
-		}
-	}
-	w.fleet, err = newFleet(ctx, binary, w.dir, relaySettings(databaseURL(relayRole, w.databaseLine.Addr()), w.nameServerLine.Addr()))
+	w.fleet, err = newFleet(ctx, cfg.Binary, w.dir, relaySettings(databaseURL(relayRole, w.databaseLine.Addr()), w.nameServerLine.Addr()))
 	return w, err
 }
 
