@@ -28,7 +28,7 @@ demo: ## Start everything, send orders, kill the relay, and count what arrived (
 test: bin/with-servers ## Run every test on a real PostgreSQL and a real RocketMQ, with the race detector.
 	@bin/with-servers -- $(GO) test -race -count=1 -timeout=14m $(TESTFLAGS) $(PACKAGES)
 
-# Each removal compiles and runs the tests that must notice: about a quarter of an hour in all.
+# Each removal compiles and runs the tests that must notice: a few minutes in all.
 .PHONY: rules
 rules: bin/with-servers ## Remove the protocol's rules from the source, one at a time: some test must notice each.
 	@bin/with-servers -- $(GO) run ./internal/rule/cmd/rules

@@ -25,12 +25,12 @@ func Mutants() []Mutant {
 		{
 			Rule: "2", What: "halves do not carry their window, so that the broker refuses no late commit",
 			File: "internal/rocketmq/half.go", Old: "if h.Window > 0 {", New: "if h.Window < 0 {",
-			Package: "./internal/rocketmq",
+			Package: "./internal/rocketmq", Tests: "TestWindow|TestProbe",
 		},
 		{
 			Rule: "2", What: "absence is believed though the broker does not refuse yet",
 			File: "internal/relay/stage6_fence.go", Old: "		case Fenced(a):\n			asked[i].fenced,", New: "		case a.Err == nil:\n			asked[i].fenced,",
-			Package: simulation, Tests: "TestLives",
+			Package: "./internal/relay",
 		},
 		{
 			Rule: "2", What: "absence is believed though the broker may have set its clock back since it refused",
@@ -47,7 +47,7 @@ func Mutants() []Mutant {
 		{
 			Rule: "3", What: "a reading that is not complete is believed",
 			File: "internal/relay/stage6_resolve.go", Old: "if !proof.Complete {", New: "if false {",
-			Package: simulation, Tests: "TestLives",
+			Package: "./internal/relay",
 		},
 		{
 			Rule: "4", What: "the checker answers COMMIT",
@@ -59,28 +59,28 @@ func Mutants() []Mutant {
 			File:    "internal/postgres/ledger.go",
 			Old:     "AND shards & $3::bigint = $3::bigint FOR KEY SHARE",
 			New:     "AND shards & $3::bigint = $3::bigint",
-			Package: "./internal/postgres",
+			Package: "./internal/postgres", Tests: "TestTakeoverFindsTheDecisionItWaitedFor|TestFrozenSessionWritesNothing",
 		},
 		{
 			Rule: "5", What: "the decision does not look at the lease",
 			File:    "internal/postgres/ledger.go",
 			Old:     "    FROM lease\n   WHERE (SELECT count(*)",
 			New:     "    FROM (SELECT 1) lease\n   WHERE (SELECT count(*)",
-			Package: "./internal/postgres",
+			Package: "./internal/postgres", Tests: "TestFrozenSessionWritesNothing|TestDecisionWaitsForTheDeletionOfItsLease",
 		},
 		{
 			Rule: "6", What: "the decision does not look whether the rows exist",
 			File:    "internal/postgres/ledger.go",
 			Old:     "WHERE (SELECT count(*) FROM {schema}.outbox WHERE id = ANY ($11::bigint[])) = cardinality($11::bigint[])",
 			New:     "WHERE cardinality($11::bigint[]) > 0",
-			Package: "./internal/postgres",
+			Package: "./internal/postgres", Tests: "TestDecideWithARowGone",
 		},
 		{
 			Rule: "7", What: "rows are decided behind one of their key that did not get through",
 			File:    "internal/relay/lane.go",
 			Old:     "	in.mu.Lock()\n	defer in.mu.Unlock()\n	return !it.cut\n}",
 			New:     "	return true\n}",
-			Package: simulation, Tests: "TestLives",
+			Package: "./internal/relay",
 		},
 		{
 			Rule: "7", What: "a batch does not wait for the batches that hold earlier rows of its keys",
@@ -94,14 +94,14 @@ func Mutants() []Mutant {
 			File:    "internal/postgres/failure.go",
 			Old:     "    FROM lease, unnest($2::bigint[], $3::bigint[]",
 			New:     "    FROM unnest($2::bigint[], $3::bigint[]",
-			Package: "./internal/postgres",
+			Package: "./internal/postgres", Tests: "TestFailuresHoldTheLease|TestFrozenSessionWritesNothing",
 		},
 		{
 			Rule: "8", What: "a row dies without the lease",
 			File:    "internal/postgres/failure.go",
 			Old:     "   USING lease\n   WHERE o.id = ANY ($2::bigint[])",
 			New:     "   USING (SELECT 1) lease\n   WHERE o.id = ANY ($2::bigint[])",
-			Package: "./internal/postgres",
+			Package: "./internal/postgres", Tests: "TestFailuresHoldTheLease|TestFrozenSessionWritesNothing",
 		},
 		{
 			Rule: "9", What: "absence is read without the dispatch barrier",
@@ -122,13 +122,13 @@ func Mutants() []Mutant {
 			File:    "internal/postgres/shard.go",
 			Old:     "(SELECT bit_or(other.shards) FROM {schema}.outbox_lease other WHERE other.session <> $1), 0))",
 			New:     "(SELECT 0::bigint WHERE $1::uuid IS NOT NULL), 0))",
-			Package: "./internal/postgres",
+			Package: "./internal/postgres", Tests: "TestTakeShards",
 		},
 		{
 			Rule: "10", What: "shards are given up while batches of them are under way",
 			File:    "internal/relay/shard_share.go",
 			Old:     "		case <-b.over:\n",
-			New:     "		default:\n",
+			New:     "		case <-b.over:\n		default:\n",
 			Package: "./internal/relay",
 		},
 		{
@@ -164,7 +164,7 @@ func Mutants() []Mutant {
 			File:    "internal/postgres/close.go",
 			Old:     "			m.broken = append(m.broken, i)\n",
 			New:     "			m.broken, m.changed, state[i] = append(m.broken, i), true, relay.EntrySettled\n			m.delete = append(m.delete, l.ids[i])\n",
-			Package: "./internal/postgres",
+			Package: "./internal/postgres", Tests: "TestEntriesChangeOnce|TestSettleWaitsForStrike",
 		},
 		{
 			Rule: "b", What: "an answer 0 that comes after commit_timeout is believed",

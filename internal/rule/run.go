@@ -53,7 +53,7 @@ func Run(ctx context.Context, root string, m Mutant) (Outcome, error) {
 	if err := errors.Join(os.WriteFile(mutated, text, 0o600), os.WriteFile(overlay, list, 0o600)); err != nil {
 		return Outcome{}, fmt.Errorf("write the mutant: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout=8m", "-overlay="+overlay, "-run="+m.Tests, m.Package)
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout=3m", "-overlay="+overlay, "-run="+m.Tests, m.Package)
 	cmd.Dir = root
 	output, err := cmd.CombinedOutput()
 	o := Outcome{Mutant: m, Took: time.Since(began)}
