@@ -108,7 +108,7 @@ func TestDoubtIsLookedForFencedAndProven(t *testing.T) {
 		assert.GreaterOrEqual(t, tl.times("barrier")[0], fenced+b.cfg.AppendMargin)
 		assert.Less(t, tl.times("barrier")[0], fenced+b.cfg.AppendMargin+1100*time.Millisecond)
 		assert.Equal(t, []Closing{{Attempt: AttemptID{1}, Struck: []int{0}}}, b.db.closings())
-		assert.NotEmpty(t, b.db.fences[AttemptID{1}], "the next relay need not begin to wait again")
+		assert.NotEmpty(t, b.db.fence(AttemptID{1}), "the next relay need not begin to wait again")
 		assert.Empty(t, b.doubts("b"))
 		read(b.intake)
 		assert.True(t, b.intake.admit(ordered(1, "k")), "the row is pending again")
@@ -385,7 +385,7 @@ func TestClockSetBackBetweenTheFenceAndTheEndOfTheReading(t *testing.T) {
 		elapse(39 * time.Second)
 		assert.Empty(t, b.db.closings(), "not absent: a commit that is on its way would be accepted")
 		assert.Len(t, b.logs.with("its clock was set back"), 1)
-		assert.Empty(t, b.db.fences[AttemptID{1}], "nor is another relay to believe it")
+		assert.Empty(t, b.db.fence(AttemptID{1}), "nor is another relay to believe it")
 		elapse(time.Minute)
 		assert.Equal(t, []Closing{{Attempt: AttemptID{1}, Struck: []int{0}}}, b.db.closings())
 		assert.Equal(t, []string{

@@ -236,6 +236,13 @@ func (f *fakeStore) NoteFence(_ context.Context, attempts []AttemptID, address s
 	return nil
 }
 
+// fence returns who refuses an attempt, as noted.
+func (f *fakeStore) fence(attempt AttemptID) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fences[attempt]
+}
+
 func (f *fakeStore) EntryStates(_ context.Context, attempts []AttemptID) (EntryStates, error) {
 	f.note("EntryStates")
 	if f.states != nil {
