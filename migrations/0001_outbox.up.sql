@@ -43,16 +43,19 @@ CREATE TABLE outbox_lease (
     expires_at timestamptz NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100);
 
--- The ledger: one row per attempt, that is a batch of half messages stored by one broker. Written before the first
--- commit is sent; the history of what was sent once it is closed. Position n of the per-entry arrays is entry n-1.
+-- The ledger: one row per attempt, that is a batch of messages to one broker. Written before the first commit is sent,
+-- or on topics that are not transactional before the first message; the history of what was sent once it is closed.
+-- Position n of the per-entry arrays is entry n-1.
 CREATE TABLE outbox_attempt (
     id            bytea PRIMARY KEY,             -- 14 bytes; with the entry's index in 2 more it is the UNIQ_KEY
+    way           text NOT NULL DEFAULT 'half'   -- half = half messages; send = plain; oneway = plain, unconfirmed
+                  CHECK (way IN ('half', 'send', 'oneway')),
     session       uuid NOT NULL,
     shards        bigint NOT NULL,               -- the shards of its entries
     broker        text NOT NULL,                 -- broker name
-    address       text NOT NULL,                 -- the master that stored the halves
-    born_at       timestamptz NOT NULL,          -- born time of every half: the window runs from here
-    window_s      smallint NOT NULL,             -- CHECK_IMMUNITY_TIME_IN_SECONDS of every half
+    address       text NOT NULL,                 -- the master that stored the halves, or is sent to
+    born_at       timestamptz NOT NULL,          -- born time of every message: the window runs from here
+    window_s      smallint NOT NULL,             -- CHECK_IMMUNITY_TIME_IN_SECONDS of every half; how long sends may begin
     decided_at    timestamptz NOT NULL DEFAULT now(),
     closed_at     timestamptz,                   -- no entry is open any more
     closed_by     uuid,
@@ -67,10 +70,11 @@ CREATE TABLE outbox_attempt (
     targets       smallint[] NOT NULL,           -- its t, from 1,
     indexes       smallint[],                    -- its index in the UNIQ_KEY; NULL where that is the entry's number
     shard         smallint[] NOT NULL,
-    half_offsets  bigint[] NOT NULL,             -- queue offset of the half,
-    log_offsets   bigint[] NOT NULL,             -- commit log offset of the half,
+    half_offsets  bigint[],                      -- queue offset of the half,
+    log_offsets   bigint[],                      -- commit log offset of the half, where there are halves,
     ordering_keys text[],                        -- '' where the entry has none; NULL where none has
-    dedup_keys    text[]                         -- '' where the entry has none of its own; NULL where none has
+    dedup_keys    text[],                        -- '' where the entry has none of its own; NULL where none has
+    CHECK (way <> 'half' OR num_nulls(half_offsets, log_offsets) = 0)
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX outbox_attempt_open ON outbox_attempt (session) WHERE closed_at IS NULL;
@@ -103,6 +107,7 @@ CREATE INDEX outbox_dead_key ON outbox_dead (topic, left(ordering_key, 64), id) 
 CREATE TABLE outbox_topic (
     topic    text PRIMARY KEY,
     type     text NOT NULL DEFAULT 'transaction' CHECK (type IN ('transaction', 'normal', 'fifo', 'delay')),
+    mode     text NOT NULL DEFAULT '' CHECK (mode IN ('', 'sync', 'async', 'oneway')), -- of type normal
     delivery text NOT NULL DEFAULT 'exactly_once' CHECK (delivery IN ('exactly_once', 'at_least_once')),
     on_dead  text NOT NULL DEFAULT 'block' CHECK (on_dead IN ('block', 'skip')),
     queues   text[],                             -- 'broker:queue', the fixed list that ordering keys are hashed over
@@ -134,6 +139,7 @@ SELECT a.ids[e.n]                                                       AS id,
        nullif(a.ordering_keys[e.n], '')                                 AS ordering_key,
        a.broker                                                         AS broker,
        a.queues[a.targets[e.n]]                                         AS queue,
+       a.way <> 'oneway'                                                AS confirmed,
        coalesce(a.closed_at, a.decided_at)                              AS sent_at
   FROM outbox_attempt a
  CROSS JOIN LATERAL generate_subscripts(a.ids, 1) AS e(n)

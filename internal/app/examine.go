@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outbox-relay/outbox-relay/internal/relay"
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq"
 	"github.com/outbox-relay/outbox-relay/outbox"
 )
@@ -35,7 +36,7 @@ func (a *app) examine(ctx context.Context, e *examination) error {
 			a.log.DebugContext(ctx, "topic not examined yet", slog.String("topic", topic), slog.String("error", OneLine(err)))
 			continue
 		}
-		faults = append(faults, topicFault(report))
+		faults = append(faults, topicFault(a.topic(topic), report))
 	}
 	e.topics = later
 	if e.brokers {
@@ -46,7 +47,11 @@ func (a *app) examine(ctx context.Context, e *examination) error {
 		}
 		e.brokers = false
 		for _, b := range brokers {
-			faults = append(faults, brokerFault(b))
+			if fault := brokerFault(b); a.exact() {
+				faults = append(faults, fault)
+			} else if fault != nil {
+				a.log.WarnContext(ctx, "broker", slog.String("broker", b.Broker), slog.String("warning", fault.Error()))
+			}
 			for _, w := range a.weaknesses(b) {
 				a.log.WarnContext(ctx, "broker", slog.String("broker", b.Broker), slog.String("warning", w))
 			}
@@ -55,18 +60,24 @@ func (a *app) examine(ctx context.Context, e *examination) error {
 	return errors.Join(faults...)
 }
 
-func topicFault(r rocketmq.TopicReport) error {
+func topicFault(t relay.Topic, r rocketmq.TopicReport) error {
 	var reasons []string
 	// Brokers do not enforce the type, but proxies and consoles go by it. MIXED takes everything.
-	if r.MessageType != "" && r.MessageType != "TRANSACTION" && r.MessageType != "MIXED" {
-		reasons = append(reasons, fmt.Sprintf("its message.type is %s and must be TRANSACTION (mqadmin updateTopic … -a +message.type=TRANSACTION)",
-			r.MessageType))
+	if want := strings.ToUpper(t.Type); r.MessageType != "" && r.MessageType != want && r.MessageType != "MIXED" {
+		reasons = append(reasons, fmt.Sprintf("its message.type is %s and must be %s for type %s (mqadmin updateTopic … -a +message.type=%s)",
+			r.MessageType, want, t.Type, want))
 	}
-	reasons = append(reasons, r.NotExact...)
-	if len(reasons) == 0 {
+	if t.Exact() || t.Type != relay.TypeTransaction {
+		reasons = append(reasons, r.NotExact...)
+	}
+	switch {
+	case len(reasons) == 0:
 		return nil
+	case t.Exact():
+		return fmt.Errorf("topic %s cannot be delivered to exactly once: %s", r.Topic, strings.Join(reasons, "; "))
+	default:
+		return fmt.Errorf("topic %s cannot be served: %s", r.Topic, strings.Join(reasons, "; "))
 	}
-	return fmt.Errorf("topic %s cannot be delivered to exactly once: %s", r.Topic, strings.Join(reasons, "; "))
 }
 
 func brokerFault(b rocketmq.BrokerConfig) error {

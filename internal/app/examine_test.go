@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/config"
+	"github.com/outbox-relay/outbox-relay/internal/relay"
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq"
 	"github.com/outbox-relay/outbox-relay/internal/telemetry"
 	"github.com/outbox-relay/outbox-relay/outbox"
@@ -76,14 +77,22 @@ func TestWeaknessesOfAnUntunedBroker(t *testing.T) {
 
 func TestTopicTypes(t *testing.T) {
 	t.Parallel()
+	exact := relay.Topic{Type: relay.TypeTransaction, Delivery: relay.ExactlyOnce}
 	for kind, fine := range map[string]bool{
 		"": true, "TRANSACTION": true, "MIXED": true, "NORMAL": false, "FIFO": false, "DELAY": false, "UNSPECIFIED": false, "transaction": false,
 	} {
-		err := topicFault(rocketmq.TopicReport{Topic: "orders", MessageType: kind})
+		err := topicFault(exact, rocketmq.TopicReport{Topic: "orders", MessageType: kind})
 		require.Equal(t, fine, err == nil, "%q: %v", kind, err)
 	}
-	err := topicFault(rocketmq.TopicReport{Topic: "orders", MessageType: "MIXED", NotExact: []string{"its queues move"}})
-	require.EqualError(t, err, "topic orders cannot be delivered to exactly once: its queues move")
+	report := rocketmq.TopicReport{Topic: "orders", MessageType: "MIXED", NotExact: []string{"its queues move"}}
+	require.EqualError(t, topicFault(exact, report), "topic orders cannot be delivered to exactly once: its queues move")
+	lenient := relay.Topic{Type: relay.TypeTransaction, Delivery: relay.AtLeastOnce}
+	require.NoError(t, topicFault(lenient, report), "it is not read")
+	normal := relay.Topic{Type: relay.TypeNormal, Mode: relay.ModeSync, Delivery: relay.AtLeastOnce}
+	require.EqualError(t, topicFault(normal, report), "topic orders cannot be served: its queues move")
+	report = rocketmq.TopicReport{Topic: "orders", MessageType: "FIFO"}
+	require.EqualError(t, topicFault(normal, report), "topic orders cannot be served: its message.type is FIFO and must be NORMAL for type normal "+
+		"(mqadmin updateTopic … -a +message.type=NORMAL)")
 }
 
 // What nobody answered about is left open and asked again: a broker that is down keeps no rows of the others waiting.

@@ -14,6 +14,7 @@ import (
 	"github.com/outbox-relay/outbox-relay/internal/config"
 	"github.com/outbox-relay/outbox-relay/internal/postgres"
 	"github.com/outbox-relay/outbox-relay/internal/relay"
+	"github.com/outbox-relay/outbox-relay/internal/rocketmq"
 )
 
 var errNoNameServers = errors.New("no name servers are configured")
@@ -89,29 +90,42 @@ func (r Resolution) ask(ctx context.Context, brokers *brokers, name string, entr
 	case r.DryRun:
 		return nil, nil
 	}
-	halves := make([]relay.StoredHalf, len(entries))
-	for i, e := range entries {
-		halves[i] = e.Half()
+	if refusal, unasked := fenced(ctx, brokers.client, name, address, entries); refusal != nil || unasked != nil || r.OnTopic {
+		return refusal, unasked
 	}
-	for i, a := range brokers.client.Rollback(ctx, address, halves) {
-		switch {
-		case a.Err != nil:
-			return nil, fmt.Errorf("it does not answer: %w", a.Err)
-		case !relay.Fenced(a):
-			return fmt.Errorf("broker %s does not refuse a late commit of row %d (%s) yet, it answered %d %s: wait",
-				name, entries[i].Entry.Row, halves[i].UniqKey, a.Code, a.Remark), nil
-		}
-	}
-	if r.OnTopic {
-		return nil, nil
-	}
-	for _, half := range halves {
+	for _, e := range entries {
+		half := e.Half()
 		found, err := brokers.client.Lookup(ctx, address, half.Topic, half.UniqKey)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("it does not answer: %w", err)
 		case found:
 			return fmt.Errorf("broker %s has %s on topic %s: settle it", name, half.UniqKey, half.Topic), nil
+		}
+	}
+	return nil, nil
+}
+
+// fenced asks for a direct rollback of each half. A message that was sent plainly has none: nobody can say that it does not come
+// late.
+func fenced(ctx context.Context, client *rocketmq.Client, name, address string, entries []postgres.OpenEntry) (refusal, unasked error) {
+	var halves []relay.StoredHalf
+	var rows []int64
+	for _, e := range entries {
+		if e.Way == relay.WayHalf {
+			halves, rows = append(halves, e.Half()), append(rows, e.Entry.Row)
+		}
+	}
+	if len(halves) == 0 {
+		return nil, nil
+	}
+	for i, a := range client.Rollback(ctx, address, halves) {
+		switch {
+		case a.Err != nil:
+			return nil, fmt.Errorf("it does not answer: %w", a.Err)
+		case !relay.Fenced(a):
+			return fmt.Errorf("broker %s does not refuse a late commit of row %d (%s) yet, it answered %d %s: wait",
+				name, rows[i], halves[i].UniqKey, a.Code, a.Remark), nil
 		}
 	}
 	return nil, nil

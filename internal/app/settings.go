@@ -1,6 +1,8 @@
 package app
 
 import (
+	"slices"
+
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 )
 
@@ -11,6 +13,7 @@ func (a *app) relayConfig() relay.Config {
 	r.Instance, r.ClientID, r.Version = c.Instance, a.client.ClientID(), a.version
 	r.Topics = a.topics()
 	r.BatchRows, r.BatchBytes, r.InFlight = c.Batch.Rows, c.Batch.Bytes, c.Batch.InFlight
+	r.SendMessages, r.SendBytes = c.Send.Messages, int(c.Send.Bytes)
 	r.PollBusy, r.PollIdle = c.Poll.Busy, c.Poll.Idle
 	r.Window, r.AppendMargin, r.CommitTimeout = c.Window, c.AppendMargin, c.CommitTimeout
 	r.Lease, r.Renew, r.Retention = c.Lease.Duration, c.Lease.Renew, c.Retention
@@ -19,10 +22,23 @@ func (a *app) relayConfig() relay.Config {
 	return r
 }
 
+// topic returns the settings of one topic.
+func (a *app) topic(name string) relay.Topic {
+	for _, t := range a.topics() {
+		if t.Name == name {
+			return t
+		}
+	}
+	return relay.Topic{}
+}
+
+// exact reports whether any topic promises exactly once.
+func (a *app) exact() bool { return slices.ContainsFunc(a.topics(), relay.Topic.Exact) }
+
 func (a *app) topics() []relay.Topic {
 	topics := make([]relay.Topic, len(a.cfg.Topics))
 	for i, t := range a.cfg.Topics {
-		topics[i] = relay.Topic{Name: t.Name, Type: t.Type, Delivery: t.Delivery, OnDead: t.OnDead}
+		topics[i] = relay.Topic{Name: t.Name, Type: t.Type, Mode: t.Mode, Delivery: t.Delivery, OnDead: t.OnDead}
 	}
 	return topics
 }

@@ -115,10 +115,11 @@ func TestAwaitEndsForMistakesAndStops(t *testing.T) {
 
 func TestWhatRulesExactlyOnceOut(t *testing.T) {
 	t.Parallel()
+	exact := relay.Topic{Type: relay.TypeTransaction, Delivery: relay.ExactlyOnce}
 	for _, fine := range []rocketmq.TopicReport{{Topic: "t"}, {Topic: "t", MessageType: "TRANSACTION"}, {Topic: "t", MessageType: "MIXED"}} {
-		require.NoError(t, topicFault(fine))
+		require.NoError(t, topicFault(exact, fine))
 	}
-	err := topicFault(rocketmq.TopicReport{Topic: "t", MessageType: "DELAY", NotExact: []string{"one", "two"}})
+	err := topicFault(exact, rocketmq.TopicReport{Topic: "t", MessageType: "DELAY", NotExact: []string{"one", "two"}})
 	require.ErrorContains(t, err, "topic t cannot be delivered to exactly once: its message.type is DELAY")
 	require.ErrorContains(t, err, "; one; two")
 

@@ -14,6 +14,7 @@ type Config struct {
 	Instance      string
 	Connections   int
 	Batch         Batch
+	Send          Send
 	Poll          Poll
 	Window        time.Duration
 	AppendMargin  time.Duration
@@ -40,9 +41,16 @@ type Database struct {
 // A Topic is one topic to bind.
 type Topic struct {
 	Name     string
-	Type     string // transaction
+	Type     string // transaction, normal, fifo or delay
+	Mode     string // sync, async or oneway for type normal, else ""
 	OnDead   string // block or skip
-	Delivery string // exactly_once
+	Delivery string // exactly_once or at_least_once
+}
+
+// Send limits one request to a topic that is not transactional.
+type Send struct {
+	Messages int
+	Bytes    int64
 }
 
 // Batch limits what is read and sent at once.

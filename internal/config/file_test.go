@@ -24,7 +24,7 @@ func TestMistakesNameTheirLines(t *testing.T) {
 		"a list item":              {"nameservers:\n  - a:1\n  - b\n\n  - c\n", []string{"3: nameservers[1]", "5: nameservers[2]"}},
 		"a list on one line":       {"\nnameservers: [a:1, b, c]\n", []string{"2: nameservers[1]", "2: nameservers[2]"}},
 		"a list as text":           {"nameservers: >-\n  a:1,\n  b\n", []string{"1: nameservers[1]"}},
-		"a field of a list item":   {"topics:\n  - name: a\n    type: fifo\n  - {name: b,\n     on_dead: x}\n", []string{"3: topics[0].type", "5: topics[1].on_dead"}},
+		"a field of a list item":   {"topics:\n  - name: a\n    type: queue\n  - {name: b,\n     on_dead: x}\n", []string{"3: topics[0].type", "5: topics[1].on_dead"}},
 		"a missing field":          {"topics:\n  - a\n  - on_dead: skip\n", []string{"3: topics[1].name"}},
 		"a field that is unknown":  {"topics:\n  - name: a\n    partitions: 3\n", []string{"3: topics[0].partitions"}},
 		"a key that is unknown":    {"window: 10s\nwindwo: 10s\n", []string{"2: windwo"}},

@@ -84,7 +84,7 @@ func others() map[string]string {
 		"database.url": "postgres://other@elsewhere:6432/ledger", "database.schema": "messaging",
 		"nameservers": "ns3:9876,ns4:9876", "topics": "a:transaction:skip:exactly_once,b:transaction:block:exactly_once",
 		"group": "GID_shop", "instance": "pod-7.shop", "connections": "3", "batch.rows": "100", "batch.bytes": "1MiB",
-		"batch.in_flight": "8", "poll.busy": "1ms", "poll.idle": "1s", "window": "20s", "append_margin": "6s",
+		"batch.in_flight": "8", "send.messages": "16", "send.bytes": "512KiB", "poll.busy": "1ms", "poll.idle": "1s", "window": "20s", "append_margin": "6s",
 		"send_timeout": "7s", "commit_timeout": "2s", "lease.duration": "20s", "lease.renew": "2s", "retention": "3d",
 		"retry.initial": "2s", "retry.factor": "2", "retry.jitter": "0.5", "retry.max": "5m", "http.listen": "127.0.0.1:8080",
 		"log.level": "debug", "log.format": "text", "shutdown.grace": "40s",
@@ -151,11 +151,11 @@ database: {schema: pg_mine}
 nameservers: [ns1, "https://ns2:9876", ns3:9876]
 topics:
   - orders
-  - {name: payments, type: fifo}
+  - {name: payments, type: fifo, mode: async}
   - {name: mails, tipe: transaction, on_dead: drop}
   - orders
   - "a topic"
-  - {name: bulk, delivery: at_least_once}
+  - {name: bulk, type: normal, delivery: exactly_once}
 window: 2500ms
 windw: 10s
 batch:

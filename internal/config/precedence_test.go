@@ -22,6 +22,8 @@ func alternatives() map[string][3]string {
 		"batch.rows":        {"1", "2", "4096"},
 		"batch.bytes":       {"64KiB", "65537", "256MiB"},
 		"batch.in_flight":   {"1", "2", "64"},
+		"send.messages":     {"1", "2", "4096"},
+		"send.bytes":        {"1", "65537", "4MiB"},
 		"poll.busy":         {"100µs", "1ms", "50ms"},
 		"poll.idle":         {"2ms", "1s", "1m"},
 		"window":            {"9s", "11s", "7m29s"},

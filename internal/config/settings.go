@@ -43,10 +43,14 @@ func brokerSettings() []Setting {
 		}, nameServers(), func(c *Config) *[]string { return &c.NameServers }),
 		define(Setting{
 			Key: "topics", Repeatable: true,
-			Doc: "The topics that rows may name, bound at start. A YAML list of names or of objects `{name, type, on_dead, delivery}`; " +
-				"elsewhere a list of `name[:type][:on_dead][:delivery]` separated by `,`. Required. `type`: transaction (default). " +
-				"`on_dead`: block (default: a dead row blocks its ordering key until an operator decides) or skip. `delivery`: exactly_once " +
-				"(default). What the table outbox_topic says about a topic holds for all relays and wins over this list.",
+			Doc: "The topics that rows may name, bound at start. A YAML list of names or of objects `{name, type, mode, on_dead, delivery}`; " +
+				"elsewhere a list of `name[:word]…` with words for the fields, separated by `,`. Required. `type`: transaction (default), " +
+				"normal, fifo or delay. `mode` of type normal: sync (default: a request waits for the answer to the one before), async " +
+				"(it does not) or oneway (nothing is answered, so messages can be lost: for logs). `on_dead`: block (default: a dead row " +
+				"blocks its ordering key until an operator decides) or skip. `delivery`: exactly_once (default and only for type " +
+				"transaction) or at_least_once (the default elsewhere; for type transaction a message in doubt is sent again without " +
+				"looking for it: for brokers that cannot be read, or are older than 5.1.4). What the table outbox_topic says about a topic " +
+				"holds for all relays and wins over this list.",
 		}, topics(), func(c *Config) *[]Topic { return &c.Topics }),
 		define(Setting{
 			Key: "group", Default: "outbox-relay",
@@ -81,6 +85,14 @@ func flowSettings() []Setting {
 			Key: "batch.in_flight", Default: "4",
 			Doc: "Batches under way at the same time.",
 		}, integer(), func(c *Config) *int { return &c.Batch.InFlight }, between(1, 64, strconv.Itoa)),
+		define(Setting{
+			Key: "send.messages", Default: "32",
+			Doc: "Messages of one queue that go out as one RocketMQ batch, at most; on topics of type normal and fifo. 1 sends each by itself.",
+		}, integer(), func(c *Config) *int { return &c.Send.Messages }, between(1, 4096, strconv.Itoa)),
+		define(Setting{
+			Key: "send.bytes", Default: "1MiB",
+			Doc: "Payload bytes of such a batch, at most; it must stay below the broker's maxMessageSize (4 MiB).",
+		}, size(), func(c *Config) *int64 { return &c.Send.Bytes }, between(1, 4<<20, showSize)),
 		define(Setting{
 			Key: "poll.busy", Default: "2ms",
 			Doc: "The pause between two reads while rows come.",

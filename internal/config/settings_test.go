@@ -24,9 +24,9 @@ func bounds() map[string]struct{ good, bad []string } {
 			bad:  []string{"ns", "ns:", ":9876", "ns:0", "ns:65536", "ns:http", "https://ns:9876", "http://user@ns:9876", "ns:9876/path", "ns 1:9876"},
 		},
 		"topics": {
-			good: []string{"orders", "orders:transaction", "a:skip,b:block:exactly_once;c", "%x|y_z-0", strings.Repeat("x", 127)},
+			good: []string{"orders", "orders:transaction", "a:skip,b:block:exactly_once;c", "a:normal", "a:normal:oneway:skip", "a:fifo", "a:delay", "a:at_least_once", "%x|y_z-0", strings.Repeat("x", 127)},
 			bad: []string{
-				"a:normal", "a:fifo", "a:delay", "a:at_least_once", "a:", "a:Skip", "a,a", ":skip", "a topic", "ä", "TBW102", "%DLQ%a",
+				"a:async", "a:fifo:sync", "a:delay:exactly_once", "a:", "a:Skip", "a,a", ":skip", "a topic", "ä", "TBW102", "%DLQ%a",
 				strings.Repeat("x", 128),
 			},
 		},
@@ -39,6 +39,8 @@ func bounds() map[string]struct{ good, bad []string } {
 		"batch.rows":      {good: []string{"1", "4096"}, bad: []string{"0", "4097"}},
 		"batch.bytes":     {good: []string{"64KiB", "65536", "256MiB"}, bad: []string{"65535", "257MiB", "-1", "8 elephants"}},
 		"batch.in_flight": {good: []string{"1", "64"}, bad: []string{"0", "65"}},
+		"send.messages":   {good: []string{"1", "4096"}, bad: []string{"0", "4097"}},
+		"send.bytes":      {good: []string{"1", "4MiB"}, bad: []string{"0", "5MiB"}},
 		"poll.busy":       {good: []string{"100us", "50ms"}, bad: []string{"99us", "1001ms", "0"}},
 		"poll.idle":       {good: []string{"2ms", "1m"}, bad: []string{"999us", "61s"}},
 		"window":          {good: []string{"9s", "449s"}, bad: []string{"450s", "0s", "10500ms", "10"}},

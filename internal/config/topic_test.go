@@ -46,7 +46,7 @@ func TestTopicForms(t *testing.T) {
 
 func TestEveryFaultOfATopic(t *testing.T) {
 	t.Parallel()
-	const notYet = "is not supported yet: only "
+	const types, words = "must be transaction, normal, fifo or delay", " is none of transaction, normal, fifo, delay, sync, async, oneway, block, skip, exactly_once, at_least_once"
 	object := func(key string, value any) any { return []any{map[string]any{"name": "orders", key: value}} }
 	for name, test := range map[string]struct {
 		raw   any
@@ -54,28 +54,28 @@ func TestEveryFaultOfATopic(t *testing.T) {
 		value string
 		rule  string
 	}{
-		"normal":                  {"orders:normal", "[0].type", "normal", notYet + "transaction is"},
-		"fifo":                    {object("type", "fifo"), "[0].type", "fifo", notYet + "transaction is"},
-		"delay":                   {object("type", "delay"), "[0].type", "delay", notYet + "transaction is"},
-		"no type":                 {object("type", "Transaction"), "[0].type", "Transaction", "must be transaction"},
-		"empty type":              {object("type", ""), "[0].type", "", "must be transaction"},
-		"at least once":           {"orders:at_least_once", "[0].delivery", "at_least_once", notYet + "exactly_once is"},
-		"no delivery":             {object("delivery", "at_most_once"), "[0].delivery", "at_most_once", "must be exactly_once"},
-		"no policy":               {object("on_dead", "drop"), "[0].on_dead", "drop", "must be block or skip"},
-		"a list for a value":      {object("on_dead", []any{"skip"}), "[0].on_dead", "", "must be text"},
-		"null for a value":        {object("on_dead", nil), "[0].on_dead", "", "must be text"},
-		"misspelled field":        {object("ondead", "skip"), "[0].ondead", "", "is unknown; did you mean on_dead?"},
-		"unknown field":           {object("partitions", 8), "[0].partitions", "", "is unknown: a topic has name, type, on_dead and delivery"},
-		"unknown word":            {"orders:drop", "[0]", "orders:drop", `"drop" is none of transaction, block, skip, exactly_once`},
-		"upper case":              {"orders:SKIP", "[0]", "orders:SKIP", `"SKIP" is none of transaction, block, skip, exactly_once`},
-		"empty word":              {"orders:", "[0]", "orders:", `"" is none of transaction, block, skip, exactly_once`},
-		"no name":                 {":skip", "[0].name", "", "must not be empty"},
-		"no name in an object":    {[]any{map[string]any{"on_dead": "skip"}}, "[0].name", "", "must not be empty"},
-		"second of the same":      {"orders,mails,orders:skip", "[2]", "orders", "must be named once"},
-		"a list in the list":      {[]any{"a", []any{"b"}}, "[1]", "", "must be a name or an object {name, type, on_dead, delivery}"},
-		"nothing in the list":     {[]any{"a", nil}, "[1]", "", "must be a name or an object {name, type, on_dead, delivery}"},
-		"a number of broken kind": {[]any{map[any]any{1: "a"}}, "[0]", "", "must be a name or an object {name, type, on_dead, delivery}"},
-		"an object for the list":  {map[string]any{"orders": "skip"}, "", "", "must be a list, or text separated by ; or ,"},
+		"exact, but not transactional": {"orders:normal:exactly_once", "[0].delivery", "exactly_once", "needs type transaction: the broker does not refuse a plain message that comes twice"},
+		"a mode without type normal":   {object("mode", "async"), "[0].mode", "async", "is for type normal only: a transactional message is always confirmed"},
+		"a mode of fifo":               {"orders:fifo:oneway", "[0].mode", "oneway", "is for type normal only: messages of type fifo are always confirmed"},
+		"no mode":                      {object("mode", "fast"), "[0].mode", "fast", "must be sync, async or oneway"},
+		"no type":                      {object("type", "Transaction"), "[0].type", "Transaction", types},
+		"empty type":                   {object("type", ""), "[0].type", "", types},
+		"no delivery":                  {object("delivery", "at_most_once"), "[0].delivery", "at_most_once", "must be exactly_once or at_least_once"},
+		"no policy":                    {object("on_dead", "drop"), "[0].on_dead", "drop", "must be block or skip"},
+		"a list for a value":           {object("on_dead", []any{"skip"}), "[0].on_dead", "", "must be text"},
+		"null for a value":             {object("on_dead", nil), "[0].on_dead", "", "must be text"},
+		"misspelled field":             {object("ondead", "skip"), "[0].ondead", "", "is unknown; did you mean on_dead?"},
+		"unknown field":                {object("partitions", 8), "[0].partitions", "", "is unknown: a topic has name, type, mode, on_dead and delivery"},
+		"unknown word":                 {"orders:drop", "[0]", "orders:drop", `"drop"` + words},
+		"upper case":                   {"orders:SKIP", "[0]", "orders:SKIP", `"SKIP"` + words},
+		"empty word":                   {"orders:", "[0]", "orders:", `""` + words},
+		"no name":                      {":skip", "[0].name", "", "must not be empty"},
+		"no name in an object":         {[]any{map[string]any{"on_dead": "skip"}}, "[0].name", "", "must not be empty"},
+		"second of the same":           {"orders,mails,orders:skip", "[2]", "orders", "must be named once"},
+		"a list in the list":           {[]any{"a", []any{"b"}}, "[1]", "", "must be a name or an object {name, type, mode, on_dead, delivery}"},
+		"nothing in the list":          {[]any{"a", nil}, "[1]", "", "must be a name or an object {name, type, mode, on_dead, delivery}"},
+		"a number of broken kind":      {[]any{map[any]any{1: "a"}}, "[0]", "", "must be a name or an object {name, type, mode, on_dead, delivery}"},
+		"an object for the list":       {map[string]any{"orders": "skip"}, "", "", "must be a list, or text separated by ; or ,"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -88,12 +88,12 @@ func TestEveryFaultOfATopic(t *testing.T) {
 // A topic with several faults is told all of them, in the order of its fields.
 func TestAllFaultsOfATopicAtOnce(t *testing.T) {
 	t.Parallel()
-	_, faults := topics().parse([]any{map[string]any{"name": "a b", "type": "fifo", "on_dead": "x", "delivery": "y", "zone": 1}})
+	_, faults := topics().parse([]any{map[string]any{"name": "a b", "type": "queue", "mode": "z", "on_dead": "x", "delivery": "y", "zone": 1}})
 	var paths []string
 	for _, f := range faults {
 		paths = append(paths, f.path)
 	}
-	require.Equal(t, []string{"[0].zone", "[0].name", "[0].type", "[0].on_dead", "[0].delivery"}, paths)
+	require.Equal(t, []string{"[0].zone", "[0].name", "[0].type", "[0].mode", "[0].on_dead", "[0].delivery"}, paths)
 }
 
 // Two topics without a name are two mistakes about names, not also one about a repeated name.

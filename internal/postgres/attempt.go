@@ -17,8 +17,8 @@ type ledgerArrays struct {
 	targets      []int16 // from 1
 	indexes      []int16 // nil where the index is the entry's number
 	shard        []int16
-	halfOffsets  []int64
-	logOffsets   []int64
+	halfOffsets  []int64  // nil where there are no halves
+	logOffsets   []int64  // likewise
 	orderingKeys []string // nil where no entry has one
 	dedupKeys    []string // nil where no entry has one
 	mask         uint64
@@ -35,7 +35,9 @@ func newLedgerArrays(a *relay.Attempt) (*ledgerArrays, error) {
 	}
 	l := &ledgerArrays{
 		ids: make([]int64, n), targets: make([]int16, n), shard: make([]int16, n),
-		halfOffsets: make([]int64, n), logOffsets: make([]int64, n),
+	}
+	if a.Way == relay.WayHalf {
+		l.halfOffsets, l.logOffsets = make([]int64, n), make([]int64, n)
 	}
 	for _, t := range a.Targets {
 		l.topics = append(l.topics, t.Topic)
@@ -54,7 +56,10 @@ func (l *ledgerArrays) set(i int, e *relay.Entry) error {
 	if e.Target < 0 || e.Target >= len(l.topics) || e.Index < 0 || e.Index >= 1<<15 || e.Shard < 0 || e.Shard > 63 {
 		return fmt.Errorf("entry %d: target %d, index %d or shard %d is out of range", i, e.Target, e.Index, e.Shard)
 	}
-	l.ids[i], l.shard[i], l.halfOffsets[i], l.logOffsets[i] = e.Row, e.Shard, e.HalfOffset, e.LogOffset
+	l.ids[i], l.shard[i] = e.Row, e.Shard
+	if l.halfOffsets != nil {
+		l.halfOffsets[i], l.logOffsets[i] = e.HalfOffset, e.LogOffset
+	}
 	l.targets[i] = int16(e.Target) + 1
 	l.mask |= 1 << e.Shard
 	n := len(l.ids)
@@ -97,7 +102,8 @@ func (l *ledgerArrays) attemptTargets() ([]relay.Target, error) {
 
 // entry reads back what set wrote.
 func (l *ledgerArrays) entry(n int) (relay.Entry, error) {
-	whole := len(l.targets) > n && len(l.shard) > n && len(l.halfOffsets) > n && len(l.logOffsets) > n &&
+	whole := len(l.targets) > n && len(l.shard) > n &&
+		(l.halfOffsets == nil || len(l.halfOffsets) > n) && (l.logOffsets == nil || len(l.logOffsets) > n) &&
 		(l.indexes == nil || len(l.indexes) > n) && (l.orderingKeys == nil || len(l.orderingKeys) > n) &&
 		(l.dedupKeys == nil || len(l.dedupKeys) > n)
 	if !whole {
@@ -105,7 +111,9 @@ func (l *ledgerArrays) entry(n int) (relay.Entry, error) {
 	}
 	e := relay.Entry{
 		Index: n, Row: l.ids[n], Shard: l.shard[n], Target: int(l.targets[n]) - 1,
-		HalfOffset: l.halfOffsets[n], LogOffset: l.logOffsets[n],
+	}
+	if l.halfOffsets != nil && l.logOffsets != nil {
+		e.HalfOffset, e.LogOffset = l.halfOffsets[n], l.logOffsets[n]
 	}
 	if e.Target < 0 || e.Target >= len(l.topics) || e.Shard < 0 || e.Shard > 63 {
 		return relay.Entry{}, fmt.Errorf("entry %d: target %d or shard %d is out of range", n, e.Target, e.Shard)

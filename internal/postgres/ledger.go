@@ -33,9 +33,9 @@ WITH lease AS (
   SELECT 1 FROM {schema}.outbox_lease
    WHERE session = $2 AND expires_at > clock_timestamp() AND shards & $3::bigint = $3::bigint FOR KEY SHARE
 ), decided AS (
-  INSERT INTO {schema}.outbox_attempt (id, session, shards, broker, address, born_at, window_s, topics, queues, read_from,
+  INSERT INTO {schema}.outbox_attempt (id, way, session, shards, broker, address, born_at, window_s, topics, queues, read_from,
                                        ids, targets, indexes, shard, half_offsets, log_offsets, ordering_keys, dedup_keys)
-  SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18
+  SELECT $1, $19, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18
     FROM lease
    WHERE (SELECT count(*) FROM {schema}.outbox WHERE id = ANY ($11::bigint[])) = cardinality($11::bigint[])
   RETURNING 1
@@ -138,7 +138,7 @@ func (s *Store) queueDecision(batch *pgx.Batch, session uuid.UUID, a *relay.Atte
 	seconds := int64(a.Window.Seconds())
 	batch.Queue(s.sql(sqlDecide), a.ID[:], session, int64(l.mask), a.Broker, a.Address, a.Born, seconds,
 		l.topics, l.queues, l.readFrom, l.ids, l.targets, l.indexes, l.shard, l.halfOffsets, l.logOffsets, l.orderingKeys,
-		l.dedupKeys)
+		l.dedupKeys, string(a.Way))
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 // An OpenEntry is one message whose outcome is not written yet, for people.
 type OpenEntry struct {
 	Attempt  relay.AttemptID
+	Way      relay.Way
 	Position int // in the ledger row
 	Entry    relay.Entry
 	Target   relay.Target
@@ -70,7 +71,7 @@ func (s *Store) openEntries(ctx context.Context, q querier) ([]OpenEntry, error)
 		}
 		for i, e := range a.Entries {
 			entries = append(entries, OpenEntry{
-				Attempt: a.ID, Position: a.Positions[i], Entry: e, Target: a.Targets[e.Target], Broker: a.Broker, Address: a.Address,
+				Attempt: a.ID, Way: a.Way, Position: a.Positions[i], Entry: e, Target: a.Targets[e.Target], Broker: a.Broker, Address: a.Address,
 				Born: a.Born, Window: a.Window, Age: time.Duration(age) * time.Microsecond, Session: session, Alive: alive,
 			})
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // What scanOpen reads.
-const sqlOpen = `id, broker, address, born_at, window_s, topics, queues, read_from, ids, targets, indexes, shard, half_offsets,
+const sqlOpen = `id, way, broker, address, born_at, window_s, topics, queues, read_from, ids, targets, indexes, shard, half_offsets,
        log_offsets, ordering_keys, dedup_keys, coalesce(open, '{}'), open IS NULL,
        (extract(epoch FROM clock_timestamp() - decided_at) * 1000000)::bigint,
        coalesce((extract(epoch FROM clock_timestamp() - refused_at) * 1000000)::bigint, 0), coalesce(refused_by, '')`
@@ -52,7 +52,7 @@ func scanOpen(row pgx.CollectableRow, shards uint64, more ...any) (relay.OpenAtt
 	var all bool
 	var age, refused int64 // microseconds
 	err := row.Scan(append([]any{
-		&id, &a.Broker, &a.Address, &a.Born, &window, &l.topics, &l.queues, &l.readFrom, &l.ids, &l.targets,
+		&id, &a.Way, &a.Broker, &a.Address, &a.Born, &window, &l.topics, &l.queues, &l.readFrom, &l.ids, &l.targets,
 		&l.indexes, &l.shard, &l.halfOffsets, &l.logOffsets, &l.orderingKeys, &l.dedupKeys, &open, &all, &age,
 		&refused, &a.RefusedBy,
 	}, more...)...)

@@ -71,6 +71,32 @@ func JudgeHalf(a Answer) (HalfVerdict, Reason) {
 	return HalfSlow, ReasonBrokerRefused
 }
 
+// JudgeSend is the table for messages that are sent plainly: certain means that the broker has answered what became of the
+// message, or that it was never sent. Then the rest is as for halves, but for what the verdicts cost: a message that was stored
+// is visible, so HalfUnsafe and HalfPause send it a second time, under the same deduplication key.
+func JudgeSend(a Answer) (verdict HalfVerdict, reason Reason, certain bool) {
+	verdict, reason = JudgeHalf(a)
+	switch {
+	case a.Err != nil:
+		return verdict, reason, !a.Sent
+	case reason == ReasonBrokerRefused:
+		return verdict, reason, a.Code == codeSystemError && refusedUnstored(a.Remark)
+	default:
+		return verdict, reason, true
+	}
+}
+
+// refusedUnstored reports whether the text of code 1 is one of those that SendMessageProcessor gives before anything is stored
+// (5.3: handlePutMessageResult).
+func refusedUnstored(remark string) bool {
+	for _, text := range []string{"create mapped file failed", "timer message", "wheel timer", "accurate timer message"} {
+		if strings.Contains(remark, text) {
+			return true
+		}
+	}
+	return false
+}
+
 // A CommitVerdict is what the relay knows after the answer to a commit.
 type CommitVerdict int
 

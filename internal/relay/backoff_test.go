@@ -40,10 +40,10 @@ func TestConfigReportsEveryMistake(t *testing.T) {
 		require.ErrorContains(t, err, name)
 	}
 	good := DefaultConfig()
-	good.Instance, good.Topics = "i", []Topic{{Name: "t", Type: TypeTransaction}}
+	good.Instance, good.Topics = "i", []Topic{{Name: "t", Type: TypeTransaction, Delivery: ExactlyOnce}}
 	require.NoError(t, good.Validate())
 	good.Topics[0].Type = "fifo"
-	assert.ErrorContains(t, good.Validate(), "only type transaction")
+	assert.ErrorContains(t, good.Validate(), "only type transaction can be delivered to exactly once")
 }
 
 // The number of failures comes from a column that anybody can write to.

@@ -8,18 +8,25 @@ import (
 
 // A batch is some rows on their way to one broker. Its life is the way of a row: run calls the stages in order.
 type batch struct {
-	s       *session
-	broker  string
+	s *session
+	batchKey
 	address string
 	born    time.Time // by the broker's clock
 	built   time.Time // the same instant, to measure by what has passed since
 	reading int       // of the broker's clock that this goes by
+	taken   int       // how many items there were at the start
 	items   []*item   // still going on; a stage that ends an item's way removes it
 	attempt *Attempt
 	decided chan struct{} // closed when the batch has passed decide, one way or the other
 	passed  sync.Once
 	over    chan struct{} // closed when run has returned
 	events  chan event    // commit answers and turns of lanes, never more than two an item
+
+	// Of a batch that is sent plainly:
+	after    []<-chan struct{} // closed when the batches are answered that go before, for the sake of topics that go in turn
+	answered chan struct{}     // closed when every send of this one is answered or given up
+	silenced sync.Once
+	outcome  *sorted // what becomes of the rows that did not get through
 }
 
 // An item is one row on its way.
@@ -30,8 +37,9 @@ type item struct {
 	half     Half
 	index    int // in the UNIQ_KEY
 	stored   StoredHalf
-	target   int // in the attempt's targets
-	position int // in the attempt's entries
+	target   int        // in the attempt's targets
+	kept     TopicQueue // where the broker keeps the message until it is due; zero = nowhere
+	position int        // in the attempt's entries
 
 	lane    *lane // nil if unordered or no longer under way; touched by the reader before the batch starts, then by the batch
 	waiting bool  // for its turn to be committed; guarded by the intake's lock
@@ -48,8 +56,17 @@ type event struct {
 	now    bool    // the turn: now or never
 }
 
-func newBatch(s *session, broker string) *batch {
-	return &batch{s: s, broker: broker, decided: make(chan struct{}), over: make(chan struct{})}
+// batchKey is what the rows of a batch have in common.
+type batchKey struct {
+	broker string
+	way    Way
+	exact  bool // their topics promise exactly once
+}
+
+func newBatch(s *session, key batchKey) *batch {
+	return &batch{
+		s: s, batchKey: key, decided: make(chan struct{}), answered: make(chan struct{}), over: make(chan struct{}),
+	}
 }
 
 func (b *batch) add(row *Row, q Queue) *item {
@@ -64,13 +81,31 @@ func (b *batch) turn(it *item, now bool) { b.events <- event{it: it, now: now} }
 // run takes the batch all the way. It returns when every row is settled, pending again, put off, dead or handed to the
 // resolver, or when the session is over and what is left unsaid has been carried to the next.
 func (b *batch) run() {
+	defer b.silent()
 	defer b.pass()
-	confirmed := false
-	if b.sendHalves() && b.decide() {
-		b.commit()
-		confirmed = b.settle()
+	if b.way == WayHalf {
+		confirmed := false
+		if b.sendHalves() && b.decide() {
+			b.commit()
+			confirmed = b.settle()
+		}
+		b.s.committed(b.broker, confirmed)
+		return
 	}
-	b.s.committed(b.broker, confirmed)
+	if b.prepare() && b.decide() {
+		b.sendPlain()
+		b.settle()
+	}
+}
+
+// silent lets the batches go on that wait for the answers to this one.
+func (b *batch) silent() {
+	b.silenced.Do(func() {
+		close(b.answered)
+		if b.way != WayHalf {
+			b.s.throttle.done(b.broker, b.taken)
+		}
+	})
 }
 
 // pass lets the batches go on that hold later rows of the same keys.

@@ -89,9 +89,9 @@ func (r *Relay) bind(ctx context.Context, want Topic) (Topic, error) {
 	if len(topic.Queues) == 0 {
 		return Topic{}, noQueues(want.Name)
 	}
-	if topic.OnDead != want.OnDead || topic.Delivery != want.Delivery {
+	if topic.OnDead != want.OnDead || topic.Delivery != want.Delivery || topic.Mode != want.Mode {
 		r.log.WarnContext(ctx, "the settings of a topic differ from outbox_topic, which is right", slog.String("topic", topic.Name),
-			slog.String("on_dead", topic.OnDead), slog.String("delivery", topic.Delivery))
+			slog.String("on_dead", topic.OnDead), slog.String("delivery", topic.Delivery), slog.String("mode", topic.Mode))
 	}
 	return topic, nil
 }

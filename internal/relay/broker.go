@@ -23,6 +23,15 @@ type Broker interface {
 	// Commit sends END_TRANSACTION commit for each half, two-way, in one gathered write, and calls answered once for each, from
 	// any goroutine, after timeout at the latest. answered must not block.
 	Commit(address string, halves []StoredHalf, timeout time.Duration, answered func(i int, a Answer))
+	// Send sends plain messages in one gathered write, each request as one: a message, or several of one queue as one RocketMQ
+	// batch, which is stored as a whole or not at all. It calls answered once for each request, from any goroutine, after the
+	// timeout for halves at the latest. answered must not block.
+	Send(address string, requests [][]Half, answered func(i int, a Answer))
+	// Oneway sends the same without asking for answers: answered is called when the request was passed to the kernel, with code
+	// 0, or has failed.
+	Oneway(address string, requests [][]Half, answered func(i int, a Answer))
+	// Delays says how one master delays messages.
+	Delays(ctx context.Context, address string) (Delays, error)
 	// Rollback sends END_TRANSACTION rollback for each half, two-way, and returns the answers.
 	Rollback(ctx context.Context, address string, halves []StoredHalf) []Answer
 	// Forget sends END_TRANSACTION rollback one-way, to clean up halves that will not be committed. Errors do not matter.
@@ -45,13 +54,15 @@ type TopicQueue struct {
 	Queue int
 }
 
-// A Half is one half message to be stored.
+// A Half is one message to be stored: a half message where it has a window, else a plain one.
 type Half struct {
 	Topic      string
 	Queue      int
 	UniqKey    string // 32 upper-case hex digits
 	Born       time.Time
 	Window     time.Duration // CHECK_IMMUNITY_TIME_IN_SECONDS
+	DeliverAt  time.Time     // TIMER_DELIVER_MS; zero = none
+	DelayLevel int           // DELAY, for brokers without timers; 0 = none
 	Tag        string
 	Keys       string     // the deduplication key, then the business keys, separated by spaces
 	Ordering   string     // "" = none; becomes SHARDING_KEY and __SHARDINGKEY

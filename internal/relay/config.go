@@ -14,11 +14,15 @@ type Config struct {
 
 	Topics []Topic // the closed set of prebound topics, as configured; Queues is filled at start
 
-	BatchRows  int           // rows per read, 1 … 4,096. Default 512.
-	BatchBytes int64         // payload bytes per read. Default 8 MiB.
-	InFlight   int           // batches under way at once, 1 … 64. Default 4.
-	PollBusy   time.Duration // pause between reads while rows come. Default 2 ms.
-	PollIdle   time.Duration // the pause grows to this while none come. Default 50 ms.
+	BatchRows  int   // rows per read, 1 … 4,096. Default 512.
+	BatchBytes int64 // payload bytes per read. Default 8 MiB.
+	InFlight   int   // batches under way at once, 1 … 64. Default 4.
+	// SendMessages and SendBytes bound one request to a topic that is not transactional: so many messages of one queue go out
+	// as one RocketMQ batch. Defaults 32 and 1 MiB; the bytes of a batch must stay below the broker's maxMessageSize (4 MiB).
+	SendMessages int
+	SendBytes    int
+	PollBusy     time.Duration // pause between reads while rows come. Default 2 ms.
+	PollIdle     time.Duration // the pause grows to this while none come. Default 50 ms.
 
 	// Window is how long the broker accepts a direct commit of a half, from its born time on: property
 	// CHECK_IMMUNITY_TIME_IN_SECONDS. Whole seconds, at least the broker's transactionTimeOut (6 s by default), below 450 s
@@ -44,7 +48,7 @@ type Config struct {
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
-		BatchRows: 512, BatchBytes: 8 << 20, InFlight: 4,
+		BatchRows: 512, BatchBytes: 8 << 20, InFlight: 4, SendMessages: 32, SendBytes: 1 << 20,
 		PollBusy: 2 * time.Millisecond, PollIdle: 50 * time.Millisecond,
 		Window: 10 * time.Second, AppendMargin: 5 * time.Second, CommitTimeout: 2500 * time.Millisecond,
 		Lease: 10 * time.Second, Renew: 3 * time.Second, Retention: 7 * 24 * time.Hour,
@@ -65,6 +69,8 @@ func (c Config) Validate() error {
 	check(c.BatchRows >= 1 && c.BatchRows <= 4096, "BatchRows must be 1 to 4096", c.BatchRows)
 	check(c.BatchBytes > 0, "BatchBytes must be positive", c.BatchBytes)
 	check(c.InFlight >= 1 && c.InFlight <= 64, "InFlight must be 1 to 64", c.InFlight)
+	check(c.SendMessages >= 1 && c.SendMessages <= 4096, "SendMessages must be 1 to 4096", c.SendMessages)
+	check(c.SendBytes >= 1 && c.SendBytes <= 4<<20, "SendBytes must be 1 to 4 MiB", c.SendBytes)
 	check(c.PollBusy > 0 && c.PollBusy <= c.PollIdle, "PollBusy must be positive and at most PollIdle", c.PollBusy)
 	check(c.Window >= time.Second && c.Window < 450*time.Second && c.Window%time.Second == 0,
 		"Window must be whole seconds from 1s to 449s", c.Window)
@@ -73,18 +79,12 @@ func (c Config) Validate() error {
 	check(c.Renew > 0 && 3*c.Renew <= c.Lease, "Renew must be positive and at most a third of Lease", c.Renew)
 	check(c.Retention > 0, "Retention must be positive", c.Retention)
 	for _, t := range c.Topics {
-		check(t.Type == TypeTransaction, "topic "+t.Name+": only type transaction is supported yet", t.Type)
+		if err := t.validate(); err != nil {
+			faults = append(faults, err)
+		}
 	}
 	return errors.Join(append(faults, c.Retry.Validate())...)
 }
-
-// What a topic can be, as in outbox_topic.
-const (
-	TypeTransaction = "transaction"
-	ExactlyOnce     = "exactly_once"
-	OnDeadBlock     = "block"
-	OnDeadSkip      = "skip"
-)
 
 // A Point is a named point of the flow at which a test can stop a relay.
 type Point string
@@ -96,6 +96,7 @@ const (
 	PointDecide       Point = "between decide and commit"
 	PointCommitFirst  Point = "after the first commit answer"
 	PointCommit       Point = "after the commits, before settle"
+	PointSend         Point = "after the sends, before settle"
 	PointSettling     Point = "inside settle"
 	PointSettle       Point = "after settle"
 	PointResolve      Point = "resolver, before its reading"
@@ -108,7 +109,7 @@ const (
 // Points lists every point.
 func Points() []Point {
 	return []Point{
-		PointRead, PointHalf, PointDecide, PointCommitFirst, PointCommit, PointSettling, PointSettle, PointResolve, PointResolveClose,
+		PointRead, PointHalf, PointDecide, PointCommitFirst, PointCommit, PointSend, PointSettling, PointSettle, PointResolve, PointResolveClose,
 		PointTake, PointRelease, PointCheck,
 	}
 }

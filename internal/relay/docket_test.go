@@ -351,7 +351,7 @@ func TestBarrierIsForgottenAndSaysWhose(t *testing.T) {
 		return []HalfAnswer{storedAt(77, codeFlushDiskTimeout)} // stored is stored
 	}
 	d := &docket{s: b.session, broker: "b"}
-	require.NoError(t, d.barrier(t.Context(), "a", map[TopicQueue][]*doubt{{"t", 3}: nil}))
+	require.NoError(t, d.barrier(t.Context(), "a", []*doubt{{queue: TopicQueue{"t", 3}}}))
 	assert.Equal(t, []int64{77}, b.mq.forgot())
 	assert.Equal(t, "t", sent.Topic)
 	assert.Equal(t, 3, sent.Queue)

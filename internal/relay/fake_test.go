@@ -316,6 +316,9 @@ type fakeBroker struct {
 	readBack   func(q TopicQueue, from int64, found func(string)) (ReadProof, error)
 	dispatched func(halfOffset int64) (bool, error)
 	storedAt   func(StoredHalf) (time.Time, error)
+	send       func(messages []Half) Answer // answers at once; nil: sends wait in the channel
+	delays     Delays
+	sends      chan sentRequest
 
 	commit  func(row int64) Answer // answers at once; nil: commits wait in the channel
 	commits chan sentCommit
@@ -325,7 +328,36 @@ type fakeBroker struct {
 	forgotten []StoredHalf
 }
 
-func newFakeBroker() *fakeBroker { return &fakeBroker{commits: make(chan sentCommit, 1024)} }
+// A sentRequest is a plain send that waits for the answer a test gives it.
+type sentRequest struct {
+	messages []Half
+	oneway   bool
+	answer   func(Answer)
+}
+
+func newFakeBroker() *fakeBroker {
+	return &fakeBroker{commits: make(chan sentCommit, 1024), sends: make(chan sentRequest, 1024), delays: Delays{Timer: true, Most: 72 * time.Hour}}
+}
+
+func (f *fakeBroker) Send(_ string, requests [][]Half, answered func(int, Answer)) {
+	f.sendAll(requests, false, answered)
+}
+
+func (f *fakeBroker) Oneway(_ string, requests [][]Half, answered func(int, Answer)) {
+	f.sendAll(requests, true, answered)
+}
+
+func (f *fakeBroker) sendAll(requests [][]Half, oneway bool, answered func(int, Answer)) {
+	for i, messages := range requests {
+		if f.send != nil {
+			answered(i, f.send(messages))
+			continue
+		}
+		f.sends <- sentRequest{messages: messages, oneway: oneway, answer: func(a Answer) { answered(i, a) }}
+	}
+}
+
+func (f *fakeBroker) Delays(context.Context, string) (Delays, error) { return f.delays, nil }
 
 func (f *fakeBroker) Queues(topic string) []Queue {
 	if f.queues != nil {
@@ -547,7 +579,12 @@ func of(topic string, row *Row) *Row {
 
 // taken is a batch of rows that the reader has taken in.
 func (b *bench) taken(rows ...*Row) *batch {
-	made := newBatch(b.session, "b")
+	key := batchKey{broker: "b", way: WayHalf, exact: true}
+	if len(rows) > 0 {
+		topic := b.topics[rows[0].Topic]
+		key.way, key.exact = topic.Way(), topic.Exact()
+	}
+	made := newBatch(b.session, key)
 	for _, row := range rows {
 		b.intake.take(made.add(row, Queue{Broker: "b"}))
 	}

@@ -51,7 +51,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	b := newBatch(nil, "b")
+	b := newBatch(nil, batchKey{broker: "b", way: WayHalf})
 	b.events = make(chan event, 10_000)
 	w := &world{
 		in: newIntake(), batch: b, table: make(map[int64]*modelRow), arrived: make(map[int64]bool), newest: make(map[Key]int64),

@@ -16,7 +16,7 @@ func take(in *intake, b *batch, row *Row) *item {
 }
 
 func testBatch() *batch {
-	b := newBatch(nil, "b")
+	b := newBatch(nil, batchKey{broker: "b", way: WayHalf})
 	b.events = make(chan event, 16)
 	return b
 }

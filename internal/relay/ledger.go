@@ -16,6 +16,7 @@ type ledger struct {
 	requests chan ledgerRequest
 	log      *slog.Logger
 	broken   func(n int)
+	doubled  func(n int)
 	settling func() // called before entries are closed
 }
 
@@ -102,7 +103,13 @@ func (l *ledger) write(work context.Context, group []ledgerRequest) error {
 // again, and may have been sent a second time.
 func (l *ledger) watch(closings []Closing, closed []Closed) {
 	for i, c := range closed {
-		if len(c.Broken) > 0 {
+		switch {
+		case len(c.Broken) == 0:
+		case closings[i].Lenient:
+			l.doubled(len(c.Broken))
+			l.log.Warn("the broker confirmed messages that had been given up: they are on their topics a second time",
+				slog.String("attempt", closings[i].Attempt.String()), slog.Any("entries", c.Broken))
+		default:
 			l.broken(len(c.Broken))
 			l.log.Error("broken promise: the broker confirmed messages that had been given up", slog.Bool("alert", true),
 				slog.String("attempt", closings[i].Attempt.String()), slog.Any("entries", c.Broken))

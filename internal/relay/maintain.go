@@ -110,7 +110,11 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (s *session) sent(items []*item) {
 	now := time.Now()
 	for _, it := range items {
-		s.metrics.Sent(s.work, it.row.Topic, max(0, now.Sub(it.row.CreatedAt)))
+		if it.batch.way == WayOneway {
+			s.metrics.Unconfirmed(s.work, it.row.Topic)
+		} else {
+			s.metrics.Sent(s.work, it.row.Topic, max(0, now.Sub(it.row.CreatedAt)))
+		}
 		s.traces.end(it, "", now)
 	}
 }

@@ -21,7 +21,7 @@ const (
 // mostHeaders is how long the JSON text of headers may be. Properties of 32,000 bytes fit whatever way they are written.
 const mostHeaders = 256 << 10
 
-// message turns a row into a half message, without its place and time. A row that breaks a rule of RocketMQ comes back as a
+// message turns a row into a message, without its place and time. A row that breaks a rule of RocketMQ comes back as a
 // failure instead: it would never go through.
 func (r *Relay) message(row *Row) (Half, *Failure) {
 	if len(row.Headers) > mostHeaders {
@@ -48,11 +48,8 @@ func (r *Relay) message(row *Row) (Half, *Failure) {
 	if failure := r.invalid(row, err); failure != nil {
 		return Half{}, failure
 	}
-	if !row.DeliverAt.IsZero() {
-		return Half{}, &Failure{
-			Row: row.ID, Reason: ReasonNotAllowed,
-			Error: "deliver_at is set, but a transactional message with a delay is lost by the broker",
-		}
+	if rule := r.topics[row.Topic].refuse(row); rule != "" {
+		return Half{}, &Failure{Row: row.ID, Reason: ReasonNotAllowed, Error: rule}
 	}
 	return Half{
 		Topic: row.Topic, Tag: row.Tag, Keys: strings.Join(append([]string{dedup}, keys...), " "), Ordering: row.OrderingKey,

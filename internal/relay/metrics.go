@@ -59,6 +59,24 @@ func (m *Metrics) HalfDuration(ctx context.Context, took time.Duration) {
 	m.operations.Record(ctx, took.Seconds(), m.operationSend...)
 }
 
+// Send counts one message that was sent plainly; reason "" means that it was stored, or with way oneway that it has left.
+func (m *Metrics) Send(ctx context.Context, way Way, reason Reason) {
+	if way == WayOneway && reason == "" {
+		m.sends.Add(ctx, 1, m.unconfirmed...)
+		return
+	}
+	m.sends.Add(ctx, 1, m.send[reason]...)
+	if reason != "" {
+		m.messagesSent.Add(ctx, 1, m.sendError[reason]...)
+	}
+}
+
+// SendDuration measures the sending of the messages of one batch, up to the last answer.
+func (m *Metrics) SendDuration(ctx context.Context, took time.Duration) {
+	m.sendTime.Record(ctx, took.Seconds())
+	m.operations.Record(ctx, took.Seconds(), m.operationSend...)
+}
+
 // Decide measures the writing of one attempt to the ledger, and counts its messages.
 func (m *Metrics) Decide(ctx context.Context, messages int, took time.Duration) {
 	m.decides.Record(ctx, took.Seconds())
@@ -89,6 +107,11 @@ func (m *Metrics) Sent(ctx context.Context, topic string, latency time.Duration)
 	m.latency.Record(ctx, latency.Seconds())
 }
 
+// Unconfirmed counts one row that has left for its topic, and nobody says whether it has arrived.
+func (m *Metrics) Unconfirmed(ctx context.Context, topic string) {
+	m.rowsUnconfirmed.Add(ctx, 1, m.labelsOf(topic).own...)
+}
+
 // PutOff counts one row that failed and is tried again later.
 func (m *Metrics) PutOff(ctx context.Context, reason Reason) {
 	m.rowsPutOff.Add(ctx, 1, m.putOff[reason]...)
@@ -109,6 +132,9 @@ func (m *Metrics) CheckBack(ctx context.Context, a txcheck.Answer) {
 
 // Session counts one session that was opened.
 func (m *Metrics) Session(ctx context.Context) { m.sessions.Add(ctx, 1) }
+
+// Doubled counts messages of topics that are at least once that were confirmed after they had been given up.
+func (m *Metrics) Doubled(ctx context.Context, messages int) { m.doubled.Add(ctx, int64(messages)) }
 
 // Broken counts messages that may be on their topic twice, and raises the alert for as long as the process lives.
 func (m *Metrics) Broken(ctx context.Context, messages int) {

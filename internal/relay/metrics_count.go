@@ -12,11 +12,12 @@ import (
 // counters are the instruments that only grow, with their labels.
 type counters struct {
 	rowsRead, halves, commits, rowsSent, messagesSent, rowsPutOff, rowsDead metric.Int64Counter
-	resolved, checkBacks, sessions, broken                                  metric.Int64Counter
+	sends, rowsUnconfirmed, resolved, checkBacks, sessions, broken, doubled metric.Int64Counter
 
-	half, sendError, commit, putOff, dead map[Reason][]metric.AddOption
-	outcome                               map[bool][]metric.AddOption
-	answer                                map[txcheck.Answer][]metric.AddOption
+	half, send, sendError, commit, putOff, dead map[Reason][]metric.AddOption
+	unconfirmed                                 []metric.AddOption
+	outcome                                     map[bool][]metric.AddOption
+	answer                                      map[txcheck.Answer][]metric.AddOption
 }
 
 func (c *counters) create(b *instruments) {
@@ -24,7 +25,11 @@ func (c *counters) create(b *instruments) {
 	c.halves = b.counter("outbox_relay.halves", "{message}", "Half messages, by result: stored, or the reason why not.")
 	c.commits = b.counter("outbox_relay.commits", "{message}",
 		"Commits, by result: confirmed by the broker, or the reason why not (refused, in doubt, or never sent).")
+	c.sends = b.counter("outbox_relay.sends", "{message}",
+		"Messages to topics that are not transactional, by result: stored, unconfirmed (mode oneway), or the reason why not.")
 	c.rowsSent = b.counter("outbox_relay.rows.sent", "{row}", "Rows that are on their topic, confirmed and deleted from the outbox.")
+	c.rowsUnconfirmed = b.counter("outbox_relay.rows.unconfirmed", "{row}",
+		"Rows of topics with mode oneway that were passed to the network and deleted from the outbox: nobody knows whether they arrived.")
 	c.messagesSent = b.counter("messaging.client.sent.messages", "{message}",
 		"OpenTelemetry's convention: messages that are on their topic, and with error.type half messages that were not stored.")
 	c.rowsPutOff = b.counter("outbox_relay.rows.put_off", "{row}", "Failures of rows that are tried again later, by reason.")
@@ -36,7 +41,12 @@ func (c *counters) create(b *instruments) {
 	c.broken = b.counter("outbox_relay.broken_promises", "{message}",
 		"Messages that may be on their topic twice: confirmed after they had been proven absent. Must stay 0.")
 
+	c.doubled = b.counter("outbox_relay.duplicates", "{message}",
+		"Messages of topics that are at least once that are on their topic twice: confirmed after they had been given up.")
+
 	c.half = byReason("result", "stored")
+	c.send = byReason("result", "stored")
+	c.unconfirmed = labels(attribute.String("result", "unconfirmed"))
 	c.commit = byReason("result", "confirmed")
 	c.putOff = byReason("reason", "")
 	c.dead = byReason("reason", "")
@@ -55,7 +65,7 @@ func (c *counters) create(b *instruments) {
 func (c *counters) showZeros() {
 	ctx := context.Background()
 	for counter, sets := range map[metric.Int64Counter]map[Reason][]metric.AddOption{
-		c.halves: c.half, c.commits: c.commit, c.rowsPutOff: c.putOff, c.rowsDead: c.dead,
+		c.halves: c.half, c.sends: c.send, c.commits: c.commit, c.rowsPutOff: c.putOff, c.rowsDead: c.dead,
 	} {
 		for _, set := range sets {
 			counter.Add(ctx, 0, set...)
@@ -70,6 +80,8 @@ func (c *counters) showZeros() {
 	c.rowsRead.Add(ctx, 0)
 	c.sessions.Add(ctx, 0)
 	c.broken.Add(ctx, 0)
+	c.doubled.Add(ctx, 0)
+	c.sends.Add(ctx, 0, c.unconfirmed...)
 }
 
 // byReason makes the labels of every reason, and of none where good names it.

@@ -9,8 +9,8 @@ import (
 
 // durations are the instruments that show how values spread.
 type durations struct {
-	reads, halfTime, decides, commitTime, settles, latency, operations metric.Float64Histogram
-	batchSize                                                          metric.Int64Histogram
+	reads, halfTime, sendTime, decides, commitTime, settles, latency, operations metric.Float64Histogram
+	batchSize                                                                    metric.Int64Histogram
 
 	operationSend, operationCommit []metric.RecordOption
 }
@@ -18,6 +18,7 @@ type durations struct {
 func (d *durations) create(b *instruments) {
 	d.reads = b.seconds("outbox_relay.read.duration", "One read of fresh rows.", fastBounds())
 	d.halfTime = b.seconds("outbox_relay.half.duration", "The half messages of one batch, up to the last answer.", fastBounds())
+	d.sendTime = b.seconds("outbox_relay.send.duration", "The messages of one batch without halves, up to the last answer.", fastBounds())
 	d.decides = b.seconds("outbox_relay.decide.duration", "Writing one attempt to the ledger.", fastBounds())
 	d.commitTime = b.seconds("outbox_relay.commit.duration", "The commits of one batch, up to the last answer.", fastBounds())
 	d.settles = b.seconds("outbox_relay.settle.duration", "Deleting the confirmed rows of one batch.", fastBounds())

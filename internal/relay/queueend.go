@@ -32,7 +32,8 @@ func newQueueEnds(b Broker) *queueEnds {
 	return &queueEnds{broker: b, known: make(map[queueKey]queueEnd)}
 }
 
-// targets returns the queues that the items go to, each with its end, and notes in each item which is its own.
+// targets returns the queues that the items go to, or are kept on until they are due, each with its end, and notes in each item
+// which is its own.
 func (e *queueEnds) targets(ctx context.Context, address string, items []*item) ([]Target, error) {
 	var queues []TopicQueue
 	position := make(map[TopicQueue]int, 8)
@@ -44,6 +45,9 @@ func (e *queueEnds) targets(ctx context.Context, address string, items []*item) 
 			position[q], queues = i, append(queues, q)
 		}
 		it.target = i
+		if _, ok := position[it.kept]; !ok && it.kept.Topic != "" {
+			position[it.kept], queues = len(queues), append(queues, it.kept)
+		}
 	}
 	offsets, err := e.ends(ctx, address, queues)
 	if err != nil {

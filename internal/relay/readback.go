@@ -42,11 +42,11 @@ func (d *docket) index(ctx context.Context, address string, doubts []*doubt) (ma
 
 // read reads one queue from an offset to its end and notes which of the doubts it sees.
 func (d *docket) read(
-	ctx context.Context, address string, q TopicQueue, from int64, doubts []*doubt, found map[string]bool,
+	ctx context.Context, address string, q TopicQueue, from int64, places []place, found map[string]bool,
 ) (ReadProof, error) {
-	wanted := make(map[string]bool, len(doubts))
-	for _, o := range doubts {
-		wanted[o.half.UniqKey] = true
+	wanted := make(map[string]bool, len(places))
+	for _, p := range places {
+		wanted[p.doubt.half.UniqKey] = true
 	}
 	proof, err := d.s.broker.ReadBack(ctx, address, q, from, func(uniqKey string) {
 		if wanted[uniqKey] {
@@ -59,19 +59,29 @@ func (d *docket) read(
 	return proof, nil
 }
 
-func byQueue(doubts []*doubt) map[TopicQueue][]*doubt {
-	queues := make(map[TopicQueue][]*doubt)
+// A place is where a message in doubt can be: on its queue, or with those that the broker keeps until they are due.
+type place struct {
+	doubt *doubt
+	from  int64
+}
+
+func byQueue(doubts []*doubt) map[TopicQueue][]place {
+	queues := make(map[TopicQueue][]place)
 	for _, o := range doubts {
-		queues[o.queue] = append(queues[o.queue], o)
+		queues[o.queue] = append(queues[o.queue], place{o, o.readFrom})
+		for _, t := range o.kept {
+			q := TopicQueue{Topic: t.Topic, Queue: t.Queue}
+			queues[q] = append(queues[q], place{o, t.ReadFrom})
+		}
 	}
 	return queues
 }
 
 // starts returns the offsets that doubts of one queue have to be looked for from, the smallest first.
-func starts(doubts []*doubt) []int64 {
+func starts(places []place) []int64 {
 	var from []int64
-	for _, o := range doubts {
-		from = append(from, o.readFrom)
+	for _, p := range places {
+		from = append(from, p.from)
 	}
 	slices.Sort(from)
 	return slices.Compact(from)
@@ -94,12 +104,17 @@ const barrierPatience = 10 * time.Second
 // not yet readable when they were answered.)
 //
 // Any topic of the broker will do, so a topic that refuses keeps the others from nothing.
-func (d *docket) barrier(ctx context.Context, address string, queues map[TopicQueue][]*doubt) error {
+func (d *docket) barrier(ctx context.Context, address string, doubts []*doubt) error {
 	ctx, cancel := context.WithTimeout(ctx, barrierPatience)
 	defer cancel()
 	var errs []error
-	for queue := range queues {
-		half, stored, err := d.sendBarrier(ctx, address, queue)
+	refused := make(map[TopicQueue]bool)
+	for _, o := range doubts {
+		if refused[o.queue] {
+			continue
+		}
+		refused[o.queue] = true
+		half, stored, err := d.sendBarrier(ctx, address, o.queue)
 		if err != nil {
 			errs = append(errs, err)
 			continue

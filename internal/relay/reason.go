@@ -28,6 +28,9 @@ const (
 	ReasonTopicMissing       Reason = "topic_missing"       // 17
 	ReasonBrokerRefused      Reason = "broker_refused"      // any other code
 
+	// Nothing went wrong: it is too early.
+	ReasonNotDue Reason = "not_due" // deliver_at is further ahead than the broker delays messages
+
 	// No answer.
 	ReasonUnreachable Reason = "unreachable" // never written to the socket
 	ReasonTimeout     Reason = "timeout"     // written, no answer in time
@@ -48,7 +51,7 @@ func Reasons() []Reason {
 		ReasonBodyEmpty, ReasonBodyTooLarge, ReasonBadProperties, ReasonBadHeaders, ReasonNotAllowed, ReasonMessageIllegal,
 		ReasonFlushDiskTimeout, ReasonFlushSlaveTimeout,
 		ReasonSlaveNotAvailable, ReasonNotInSync, ReasonBusy, ReasonFlowControl, ReasonServiceUnavailable, ReasonNoPermission, ReasonTopicMissing,
-		ReasonBrokerRefused,
+		ReasonBrokerRefused, ReasonNotDue,
 		ReasonUnreachable, ReasonTimeout, ReasonLost,
 		ReasonLate, ReasonWindowOver, ReasonHalfGone, ReasonPredecessor, ReasonSessionOver, ReasonRowGone,
 	}

@@ -194,12 +194,17 @@ func TestSettingsAreChecked(t *testing.T) {
 		"CommitTimeout":         func(c *Config) { c.CommitTimeout = c.Window },
 		"a third of Lease":      func(c *Config) { c.Renew = c.Lease/3 + 1 },
 		"AppendMargin":          func(c *Config) { c.AppendMargin = -1 },
-		"only type transaction": func(c *Config) { c.Topics[0].Type = "normal" },
+		"mode must be":          func(c *Config) { c.Topics[0].Type = "normal" },
+		"only type normal has":  func(c *Config) { c.Topics[0].Mode = "async" },
+		"delivery must be":      func(c *Config) { c.Topics[0].Delivery = "perhaps" },
+		"type must be":          func(c *Config) { c.Topics[0].Type = "batch" },
+		"SendMessages":          func(c *Config) { c.SendMessages = 0 },
+		"SendBytes":             func(c *Config) { c.SendBytes = 5 << 20 },
 		"at most PollIdle":      func(c *Config) { c.PollBusy = c.PollIdle + 1 },
 		"Factor":                func(c *Config) { c.Retry.Factor = 0.5 },
 	} {
 		cfg := DefaultConfig()
-		cfg.Instance, cfg.Topics = "i", []Topic{{Name: "t", Type: TypeTransaction}}
+		cfg.Instance, cfg.Topics = "i", []Topic{{Name: "t", Type: TypeTransaction, Delivery: ExactlyOnce}}
 		require.NoError(t, cfg.Validate())
 		change(&cfg)
 		err := cfg.Validate()

@@ -55,14 +55,25 @@ type Target struct {
 // milliseconds since the start of the month.
 type AttemptID [14]byte
 
-// An Attempt is one batch of half messages on one broker, and at the same time one row of the ledger.
+// A Way is how the messages of an attempt get to their topics. The values are those of outbox_attempt.way.
+type Way string
+
+// The ways.
+const (
+	WayHalf   Way = "half"   // half message, decision, acknowledged commit: topics of type transaction
+	WaySend   Way = "send"   // intent, send, acknowledgement: the other types
+	WayOneway Way = "oneway" // intent, send, no acknowledgement: topics of type normal with mode oneway
+)
+
+// An Attempt is one batch of messages to one broker, and at the same time one row of the ledger.
 type Attempt struct {
 	ID      AttemptID
+	Way     Way
 	Broker  string        // broker name
-	Address string        // host:port of the master that stored the halves
-	Born    time.Time     // born time of every half, whole milliseconds
-	Window  time.Duration // CHECK_IMMUNITY_TIME_IN_SECONDS of every half, whole seconds
-	Targets []Target
+	Address string        // host:port of the master that stored the halves, or that is sent to
+	Born    time.Time     // born time of every message, whole milliseconds
+	Window  time.Duration // CHECK_IMMUNITY_TIME_IN_SECONDS of every half, or how long sends may begin: whole seconds
+	Targets []Target      // those that no entry goes to are queues where the broker keeps delayed messages
 	Entries []Entry
 }
 
@@ -71,9 +82,9 @@ type Entry struct {
 	Index       int // in the UNIQ_KEY, 0 … 32,767; not always the entry's position: only halves answered SEND_OK are decided
 	Row         int64
 	Shard       int16
-	Target      int // index into Attempt.Targets
-	HalfOffset  int64
-	LogOffset   int64
+	Target      int   // index into Attempt.Targets
+	HalfOffset  int64 // of a half; 0 for what is sent plainly
+	LogOffset   int64 // likewise
 	OrderingKey string
 	DedupKey    string // the row's own, "" where it has none
 }
@@ -82,6 +93,7 @@ type Entry struct {
 // are still open.
 type Closing struct {
 	Attempt AttemptID
+	Lenient bool  // its topics are at least once: a message confirmed after it was given up is a duplicate, no broken promise
 	All     bool  // every entry is settled; Settled and Struck are empty
 	Settled []int // entries that are on their topic: their rows are deleted
 	Struck  []int // entries that certainly are not: their rows are pending again

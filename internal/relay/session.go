@@ -84,6 +84,7 @@ func (r *Relay) newSession(ctx context.Context) *session {
 	s.ledger = &ledger{
 		store: r.store, session: s.id, requests: make(chan ledgerRequest), log: r.log,
 		broken:   func(n int) { r.metrics.Broken(s.work, n) },
+		doubled:  func(n int) { r.metrics.Doubled(s.work, n) },
 		settling: func() { r.cfg.at(PointSettling) },
 	}
 	s.resolver = newResolver(s)

@@ -114,7 +114,7 @@ func TestShardsAreGivenUpWhenNothingOfThemIsUnderWay(t *testing.T) {
 		for _, row := range []*Row{kept, given} {
 			require.True(t, b.intake.admit(row))
 		}
-		under := newBatch(b.session, "b")
+		under := newBatch(b.session, batchKey{broker: "b", way: WayHalf})
 		b.intake.take(under.add(given, Queue{Broker: "b"}))
 		b.underway.add(under)
 		for _, o := range []*doubt{{row: 7, key: Key{"t", "doubt"}, shard: 1, broker: "b"}, {row: 8, key: Key{"t", "other"}, shard: 0, broker: "b"}} {

@@ -39,7 +39,7 @@ func (s *session) takeShards(work context.Context, free uint64) error {
 	}
 	var doubts []*doubt
 	for i := range attempts {
-		doubts = append(doubts, inherited(&attempts[i])...)
+		doubts = append(doubts, s.inherited(&attempts[i])...)
 	}
 	s.loaded |= taken
 	s.intake.own(taken, blocked, doubts)
@@ -56,7 +56,7 @@ func (s *session) takeShards(work context.Context, free uint64) error {
 //
 // Its window began before it was decided, so the broker is not asked before a whole window has passed since then: by the
 // database's clock, which the relays have in common. The born time is by the broker's clock, and that may have been set.
-func inherited(a *OpenAttempt) []*doubt {
+func (s *session) inherited(a *OpenAttempt) []*doubt {
 	now := time.Now()
 	over := now.Add(min(a.Window, max(0, a.Window-a.Age)))
 	doubts := make([]*doubt, len(a.Entries))
@@ -68,7 +68,7 @@ func inherited(a *OpenAttempt) []*doubt {
 		}
 		doubts[i] = &doubt{
 			attempt: a.ID, position: a.Positions[i], row: e.Row, key: key, shard: e.Shard,
-			broker: a.Broker, over: over, since: now,
+			broker: a.Broker, over: over, since: now, rule: s.absence(a.Way, t.Topic), kept: a.kept(),
 			queue: TopicQueue{Topic: t.Topic, Queue: t.Queue}, readFrom: t.ReadFrom,
 			half: StoredHalf{Topic: t.Topic, UniqKey: a.ID.UniqKey(e.Index), HalfOffset: e.HalfOffset, LogOffset: e.LogOffset},
 		}

@@ -90,7 +90,8 @@ func TestInheritedDoubts(t *testing.T) {
 	b.unresolved()
 	born := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
 	attempt := Attempt{
-		ID: AttemptID{1, 2, 3}, Broker: "away", Born: born, Window: 7 * time.Second,
+		Way: WayHalf,
+		ID:  AttemptID{1, 2, 3}, Broker: "away", Born: born, Window: 7 * time.Second,
 		Targets: []Target{{"t", 1, 50}, {"u", 2, 60}},
 		Entries: []Entry{
 			{Index: 4, Row: 14, Target: 0, HalfOffset: 104, LogOffset: 204, OrderingKey: "k"},

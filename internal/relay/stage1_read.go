@@ -26,12 +26,32 @@ type reader struct {
 	lastDraw  time.Time
 	span      span
 	swept     sweep
+	last      map[pauseKey]<-chan struct{} // closed when the last batch to a broker and topic is answered, where they go in turn
+}
+
+// queue has a batch wait for the answers to the one before, for the sake of topics of which the next request waits for the
+// answer to the last. (Those of type fifo wait by key: see lane.)
+func (r *reader) queue(b *batch) {
+	if b.way != WaySend {
+		return
+	}
+	for _, it := range b.items {
+		at := pauseKey{b.broker, it.row.Topic}
+		before := r.last[at]
+		if r.s.topics[it.row.Topic].Mode != ModeSync || before == b.answered {
+			continue
+		}
+		if before != nil {
+			b.after = append(b.after, before)
+		}
+		r.last[at] = b.answered
+	}
 }
 
 // run reads until ctx is done, then waits for the batches under way. It returns early if the session ends.
 func (r *reader) run(ctx context.Context) error {
 	s := r.s
-	r.swept = newSweep()
+	r.swept, r.last = newSweep(), make(map[pauseKey]<-chan struct{})
 	wait := s.cfg.PollBusy
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -106,7 +126,7 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 		return 0, true, r.missing()
 	}
 	r.missed = 0
-	batches := make(map[string]*batch, 1)
+	batches := make(map[batchKey]*batch, 1)
 	for i := range rows {
 		if s.intake.admit(&rows[i]) {
 			r.take(batches, routes, &rows[i])
@@ -156,23 +176,25 @@ func (r *reader) extent(rows []Row, limit int, upTo int64) (seen int64, more boo
 	return rows[len(rows)-1].ID, true
 }
 
-// take adds an admitted row to the batch of the broker it goes to.
-func (r *reader) take(batches map[string]*batch, routes routes, row *Row) {
+// take adds an admitted row to the batch of the broker and the way it goes.
+func (r *reader) take(batches map[batchKey]*batch, routes routes, row *Row) {
 	q, at, ok := routes.pick(row)
 	if !ok {
 		r.s.intake.strand(row, at)
 		return
 	}
-	b := batches[q.Broker]
+	topic := &routes.topics[row.Topic].topic
+	key := batchKey{broker: q.Broker, way: topic.Way(), exact: topic.Exact()}
+	b := batches[key]
 	if b == nil {
-		b = newBatch(r.s, q.Broker)
-		batches[q.Broker] = b
+		b = newBatch(r.s, key)
+		batches[key] = b
 	}
 	r.s.intake.take(b.add(row, q))
 }
 
 // readDue takes in the rows whose delay is over.
-func (r *reader) readDue(batches map[string]*batch, routes routes, shards uint64, limit int) error {
+func (r *reader) readDue(batches map[batchKey]*batch, routes routes, shards uint64, limit int) error {
 	s := r.s
 	if time.Since(r.lastDue) < r.dueWait {
 		return nil
@@ -199,7 +221,7 @@ func (r *reader) readDue(batches map[string]*batch, routes routes, shards uint64
 }
 
 // start hands each batch to a goroutine of its own, when there is a slot for it.
-func (r *reader) start(ctx context.Context, batches map[string]*batch) {
+func (r *reader) start(ctx context.Context, batches map[batchKey]*batch) {
 	s := r.s
 	for _, b := range batches {
 		if !s.slot(ctx) {
@@ -208,7 +230,9 @@ func (r *reader) start(ctx context.Context, batches map[string]*batch) {
 		}
 		s.batches.Add(1)
 		s.underway.add(b)
-		s.throttle.add(b.broker, len(b.items))
+		b.taken = len(b.items)
+		s.throttle.add(b.broker, b.taken)
+		r.queue(b)
 		go func() {
 			defer s.batches.Done()
 			defer s.underway.remove(b)

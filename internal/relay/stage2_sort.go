@@ -2,7 +2,7 @@ package relay
 
 import "log/slog"
 
-// sorted is what became of the halves of a batch, by what happens to their rows now.
+// sorted is what became of the halves or sends of a batch, by what happens to their rows now.
 type sorted struct {
 	again   []*item // pending at once
 	off     []*item // put off, because of ...
@@ -20,14 +20,23 @@ type sorted struct {
 // sort applies the table of answers to the halves and keeps the items that are stored. Once one row of a key did not get
 // through, the rows of the key behind it do not either, whatever their own answer was.
 func (b *batch) sort(answers []HalfAnswer) {
-	s := sorted{stored: make(map[string]bool), trouble: make(map[string]Failure)}
+	s := newSorted()
 	n, i := len(b.items), -1
 	b.keep(func(it *item) bool {
 		i++
-		return b.sortOne(&s, it, answers[i])
+		return b.sortOne(s, it, answers[i])
 	})
-	b.sortRefused(&s)
-	b.troubled(&s, n)
+	b.sortRefused(s)
+	b.troubled(s, n)
+	b.dispose(s)
+}
+
+func newSorted() *sorted {
+	return &sorted{stored: make(map[string]bool), trouble: make(map[string]Failure)}
+}
+
+// dispose does with the rows what they were sorted for.
+func (b *batch) dispose(s *sorted) {
 	b.forget(s.again)
 	b.putOff(s.off, s.putOff)
 	b.bury(s.buried, s.dead)
@@ -48,6 +57,12 @@ func (b *batch) sortOne(s *sorted, it *item, a HalfAnswer) (keep bool) {
 		}
 		return keep
 	}
+	b.sortFailed(s, it, verdict, reason, a.Answer)
+	return false
+}
+
+// sortFailed cuts the item's key behind it and sorts its row.
+func (b *batch) sortFailed(s *sorted, it *item, verdict HalfVerdict, reason Reason, a Answer) {
 	leads := b.s.intake.leads(it)
 	b.s.intake.breakLane(it)
 	f := Failure{Row: it.row.ID, Reason: reason, Error: a.describe(), Broker: b.broker}
@@ -70,7 +85,6 @@ func (b *batch) sortOne(s *sorted, it *item, a HalfAnswer) (keep bool) {
 	case verdict == HalfDead:
 		s.buried, s.dead = append(s.buried, it), append(s.dead, f)
 	}
-	return false
 }
 
 func (b *batch) sortOff(s *sorted, it *item, f Failure, counted bool) {

@@ -7,7 +7,8 @@ import (
 )
 
 // Stage 3: decide. The attempt goes into the ledger, for as long as this session's lease stands and every row is still
-// there. From then on the halves may be committed, and whoever finds the attempt open knows that they may have been.
+// there. From then on the halves may be committed, or the messages of a batch without halves be sent, and whoever finds the
+// attempt open knows that they may have been.
 
 // decide writes the attempt. False if nothing of it may be committed.
 func (b *batch) decide() bool {
@@ -22,7 +23,7 @@ func (b *batch) decide() bool {
 	decision, err := b.s.ledger.decide(b.ctx(), b.attempt)
 	if err != nil {
 		// Whether it is in the ledger is unknown; certain is that nothing of it was committed, or will be.
-		b.s.carry(Closing{Attempt: b.attempt.ID, Struck: positions(b.items)})
+		b.s.carry(Closing{Attempt: b.attempt.ID, Lenient: !b.exact, Struck: positions(b.items)})
 		b.s.end(fmt.Errorf("decide an attempt of %d messages: %w", len(b.items), err))
 		return false
 	}

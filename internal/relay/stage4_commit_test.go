@@ -239,7 +239,7 @@ func TestCommitsInAnyOrderOfAnswers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b.intake = newIntake()
 		keys := rapid.SliceOfN(rapid.IntRange(0, 3), 1, 12).Draw(t, "keys")
-		made := newBatch(b.session, "b")
+		made := newBatch(b.session, batchKey{broker: "b", way: WayHalf})
 		for i, key := range keys {
 			row := plain(int64(i + 1))
 			if key > 0 {

@@ -11,7 +11,7 @@ import (
 
 // settle reports whether the broker has confirmed any.
 func (b *batch) settle() (confirmed bool) {
-	closing := Closing{Attempt: b.attempt.ID}
+	closing := Closing{Attempt: b.attempt.ID, Lenient: !b.exact}
 	var settled, struck, doubts []*item
 	for _, it := range b.items {
 		switch it.verdict {
@@ -32,7 +32,9 @@ func (b *batch) settle() (confirmed bool) {
 		b.s.intake.doubtItem(it)
 		b.s.resolver.add(b.doubt(it))
 	}
-	b.troubles(struck, doubts)
+	if b.way == WayHalf {
+		b.troubles(struck, doubts)
+	}
 	if len(settled)+len(struck) == 0 {
 		return false
 	}
@@ -45,7 +47,11 @@ func (b *batch) settle() (confirmed bool) {
 	b.s.metrics.Settle(b.ctx(), len(settled), time.Since(started))
 	b.s.sent(settled)
 	b.s.intake.gone(settled...)
-	b.forget(struck)
+	if b.way == WayHalf {
+		b.forget(struck)
+	} else {
+		b.dispose(b.outcome)
+	}
 	b.s.cfg.at(PointSettle)
 	return len(settled) > 0
 }
@@ -75,6 +81,7 @@ func (b *batch) doubt(it *item) *doubt {
 		attempt: b.attempt.ID, position: it.position, row: it.row.ID, key: it.row.Key(), shard: it.row.Shard,
 		broker: b.broker, over: b.built.Add(b.attempt.Window), since: time.Now(),
 		queue:    TopicQueue{Topic: it.row.Topic, Queue: it.queue.ID},
-		readFrom: b.attempt.Targets[it.target].ReadFrom, half: it.stored,
+		readFrom: b.attempt.Targets[it.target].ReadFrom, kept: b.attempt.kept(), rule: b.s.absence(b.way, it.row.Topic),
+		half: StoredHalf{Topic: it.row.Topic, UniqKey: it.half.UniqKey, HalfOffset: it.stored.HalfOffset, LogOffset: it.stored.LogOffset},
 	}
 }

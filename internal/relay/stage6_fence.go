@@ -17,7 +17,11 @@ func (d *docket) fence(ctx context.Context, address string, open []*doubt) error
 	var asked []*doubt
 	var halves []StoredHalf
 	for _, o := range open {
-		if (o.fenced.IsZero() || o.fencedBy != address) && time.Since(o.over) >= 0 {
+		switch {
+		case time.Since(o.over) < 0 || !o.fenced.IsZero() && o.fencedBy == address:
+		case o.rule == absenceWaited: // nobody can be asked
+			o.fenced, o.fencedBy = time.Now(), address
+		case o.rule == absenceFenced:
 			asked, halves = append(asked, o), append(halves, o.half)
 		}
 	}
@@ -73,6 +77,7 @@ func (d *docket) note(ctx context.Context, attempts []AttemptID, address string)
 // it would accept a commit that is still on its way, so the doubts wait for the end of their windows again.
 func (d *docket) confirm(ctx context.Context, address string, absent map[*doubt]bool) error {
 	asked := slices.Collect(maps.Keys(absent))
+	asked = slices.DeleteFunc(asked, func(o *doubt) bool { return o.rule != absenceFenced })
 	if len(asked) == 0 {
 		return nil
 	}

@@ -23,12 +23,14 @@ type doubt struct {
 	broker   string
 	over     time.Time // when its window should be over: the broker is not asked before
 	since    time.Time
+	rule     absence
 	queue    TopicQueue
 	readFrom int64
+	kept     []Target // where the broker keeps delayed messages of its attempt
 	half     StoredHalf
 
 	looked   bool      // the index and the queue have been asked once
-	fenced   time.Time // when the broker was first seen to refuse; zero = not yet
+	fenced   time.Time // when the broker was first seen to refuse, or from when on nothing is sent; zero = not yet
 	fencedBy string    // the address that refused: another master's word would not do
 
 	surrendered bool // with its shard; guarded by the docket's concluding
@@ -37,21 +39,74 @@ type doubt struct {
 // shortReading is how many messages the first look reads; a longer queue waits for the proof.
 const shortReading = 10_000
 
+// An absence is what it takes to believe that a message in doubt is not there.
+type absence int
+
+// The absences.
+const (
+	// The broker refuses late commits, and the queue was read after that.
+	absenceFenced absence = iota
+	// The time in which the message may be sent is over, and the queue was read after that. No broker refuses a plain send that
+	// comes late, so this is no proof.
+	absenceWaited
+	// The window is over: the message is sent again whether it is there or not.
+	absenceAssumed
+)
+
+// absence returns what it takes for a topic.
+func (s *session) absence(way Way, topic string) absence {
+	switch {
+	case way != WayHalf:
+		return absenceWaited
+	case s.topics[topic].Delivery == AtLeastOnce:
+		return absenceAssumed
+	default:
+		return absenceFenced
+	}
+}
+
 // round takes the open doubts of a broker as far as they can be taken now, and returns when to look again. What goes wrong
 // with one queue keeps no other waiting.
 func (d *docket) round(ctx context.Context, open []*doubt) (time.Duration, error) {
+	var looking error
 	address, up := d.s.broker.Address(d.broker)
-	if !up {
-		return time.Second, fmt.Errorf("no master of broker %s answers", d.broker)
+	if up {
+		open, looking = d.look(ctx, address, open)
 	}
-	open, looking := d.look(ctx, address, open)
+	open, assuming := d.assume(ctx, address, open)
+	if len(open) == 0 {
+		return 0, errors.Join(looking, assuming)
+	}
+	if !up {
+		return time.Second, errors.Join(assuming, fmt.Errorf("no master of broker %s answers", d.broker))
+	}
 	fencing := d.fence(ctx, address, open)
 	proving := d.prove(ctx, address, ripe(open, address, d.s.cfg.AppendMargin))
-	if err := errors.Join(looking, fencing, proving); err != nil {
+	if err := errors.Join(looking, assuming, fencing, proving); err != nil {
 		return d.patience.next(), err
 	}
 	d.patience.reset()
 	return wake(open, d.s.cfg.AppendMargin), nil
+}
+
+// assume gives up the doubts of topics that are at least once and whose window is over. Their halves are rolled back, which
+// removes nothing that is visible.
+func (d *docket) assume(ctx context.Context, address string, open []*doubt) ([]*doubt, error) {
+	absent := make(map[*doubt]bool)
+	var halves []StoredHalf
+	for _, o := range open {
+		if o.rule == absenceAssumed && time.Since(o.over) >= 0 {
+			absent[o] = true
+			halves = append(halves, o.half)
+		}
+	}
+	if len(absent) == 0 {
+		return open, nil
+	}
+	if address != "" {
+		d.s.broker.Forget(address, halves)
+	}
+	return d.conclude(ctx, open, nil, absent)
 }
 
 // look asks the index and, where it is short, the queue, once: most of what is in doubt after a lost answer is there. It
@@ -70,8 +125,8 @@ func (d *docket) look(ctx context.Context, address string, open []*doubt) ([]*do
 	d.s.cfg.at(PointResolve)
 	found, err := d.index(ctx, address, fresh)
 	errs := []error{err}
-	for queue, doubts := range byQueue(fresh) {
-		errs = append(errs, d.glance(ctx, address, queue, doubts, found))
+	for queue, places := range byQueue(fresh) {
+		errs = append(errs, d.glance(ctx, address, queue, places, found))
 	}
 	d.s.cfg.at(PointResolveClose)
 	still, err := d.conclude(ctx, open, found, nil)
@@ -79,13 +134,13 @@ func (d *docket) look(ctx context.Context, address string, open []*doubt) ([]*do
 }
 
 // glance reads a short queue.
-func (d *docket) glance(ctx context.Context, address string, queue TopicQueue, doubts []*doubt, found map[string]bool) error {
+func (d *docket) glance(ctx context.Context, address string, queue TopicQueue, places []place, found map[string]bool) error {
 	ends, err := d.s.broker.MaxOffsets(ctx, address, []TopicQueue{queue})
 	if err != nil {
 		return fmt.Errorf("ask for the end of %s/%d: %w", queue.Topic, queue.Queue, err)
 	}
-	if from := starts(doubts)[0]; ends[0]-from <= shortReading {
-		_, err = d.read(ctx, address, queue, from, doubts, found)
+	if from := starts(places)[0]; ends[0]-from <= shortReading {
+		_, err = d.read(ctx, address, queue, from, places, found)
 	}
 	return err
 }
@@ -96,16 +151,21 @@ func (d *docket) prove(ctx context.Context, address string, ripe []*doubt) error
 	if len(ripe) == 0 {
 		return nil
 	}
-	queues := byQueue(ripe)
-	if err := d.barrier(ctx, address, queues); err != nil {
+	if err := d.barrier(ctx, address, ripe); err != nil {
 		return err
 	}
 	d.s.cfg.at(PointResolve)
 	found := make(map[string]bool)
-	absent := make(map[*doubt]bool)
+	without := make(map[*doubt]int) // how many of the places where it could be were read without finding it
 	var errs []error
-	for queue, doubts := range queues {
-		errs = append(errs, d.proveQueue(ctx, address, queue, doubts, found, absent))
+	for queue, places := range byQueue(ripe) {
+		errs = append(errs, d.proveQueue(ctx, address, queue, places, found, without))
+	}
+	absent := make(map[*doubt]bool)
+	for o, n := range without {
+		if n == 1+len(o.kept) && !found[o.half.UniqKey] {
+			absent[o] = true
+		}
 	}
 	d.s.cfg.at(PointResolveClose)
 	errs = append(errs, d.confirm(ctx, address, absent))
@@ -116,11 +176,11 @@ func (d *docket) prove(ctx context.Context, address string, ripe []*doubt) error
 // proveQueue reads one queue. Where messages from the start on have been deleted, the doubts that start later can still be
 // proven.
 func (d *docket) proveQueue(
-	ctx context.Context, address string, queue TopicQueue, doubts []*doubt, found map[string]bool, absent map[*doubt]bool,
+	ctx context.Context, address string, queue TopicQueue, places []place, found map[string]bool, without map[*doubt]int,
 ) error {
 	var why string
-	for _, from := range starts(doubts) {
-		proof, err := d.read(ctx, address, queue, from, doubts, found)
+	for _, from := range starts(places) {
+		proof, err := d.read(ctx, address, queue, from, places, found)
 		if err != nil {
 			return err
 		}
@@ -128,9 +188,9 @@ func (d *docket) proveQueue(
 			why = proof.Why
 			continue
 		}
-		for _, o := range doubts {
-			if o.readFrom >= from && !found[o.half.UniqKey] {
-				absent[o] = true
+		for _, p := range places {
+			if p.from >= from && !found[p.doubt.half.UniqKey] {
+				without[p.doubt]++
 			}
 		}
 		break
@@ -160,7 +220,7 @@ func (d *docket) conclude(ctx context.Context, open []*doubt, found map[string]b
 		}
 		c := closings[o.attempt]
 		if c == nil {
-			c = &Closing{Attempt: o.attempt}
+			c = &Closing{Attempt: o.attempt, Lenient: o.rule != absenceFenced}
 			closings[o.attempt] = c
 		}
 		if here {

@@ -166,15 +166,6 @@ type Topics interface {
 	Origin(ctx context.Context) (uuid.UUID, error)
 }
 
-// A Topic is one prebound topic.
-type Topic struct {
-	Name     string
-	Type     string  // transaction, normal, fifo or delay
-	Delivery string  // exactly_once or at_least_once
-	OnDead   string  // block or skip
-	Queues   []Queue // the fixed list that ordering keys are hashed over
-}
-
 // Gauges reads what operators watch.
 type Gauges interface {
 	// Backlog counts pending rows, at most limit of them, and returns the age of the oldest.

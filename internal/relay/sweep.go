@@ -21,7 +21,7 @@ func newSweep() sweep {
 }
 
 // sweep makes a step, if it is time for one. Up to the cursor, because from there on every read sees what is there.
-func (r *reader) sweep(batches map[string]*batch, routes routes, shards uint64, limit int) error {
+func (r *reader) sweep(batches map[batchKey]*batch, routes routes, shards uint64, limit int) error {
 	s, sw := r.s, &r.swept
 	if time.Since(sw.last) < sw.wait {
 		return nil

@@ -54,6 +54,20 @@ func traceContext(properties []Property) (context.Context, bool) {
 	return ctx, trace.SpanContextFromContext(ctx).IsValid()
 }
 
+// messageType is the type of a message in OpenTelemetry's words, which are also those of topics.
+func messageType(h *Half) string {
+	switch {
+	case h.Window > 0:
+		return TypeTransaction
+	case h.DelayLevel > 0 || !h.DeliverAt.IsZero():
+		return TypeDelay
+	case h.Ordering != "":
+		return TypeFIFO
+	default:
+		return TypeNormal
+	}
+}
+
 // spanAttributes are those of OpenTelemetry's semantic conventions for messaging and RocketMQ (v1.44, in development).
 func spanAttributes(it *item) []attribute.KeyValue {
 	attributes := []attribute.KeyValue{
@@ -64,7 +78,7 @@ func spanAttributes(it *item) []attribute.KeyValue {
 		attribute.String("messaging.destination.partition.id", strconv.Itoa(it.queue.ID)),
 		attribute.String("messaging.message.id", it.half.UniqKey),
 		attribute.Int("messaging.message.body.size", len(it.half.Body)),
-		attribute.String("messaging.rocketmq.message.type", "transaction"),
+		attribute.String("messaging.rocketmq.message.type", messageType(&it.half)),
 		attribute.StringSlice("messaging.rocketmq.message.keys", strings.Fields(it.half.Keys)),
 		attribute.Int64(PropertyID, it.row.ID),
 	}

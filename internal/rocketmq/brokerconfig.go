@@ -86,41 +86,36 @@ func (c *Client) askBroker(ctx context.Context, address string, code int) ([]byt
 	return cmd.Body, nil
 }
 
-// read takes what it knows from lines of name=value.
-func (b *BrokerConfig) read(text []byte) {
+// brokerSettings reads lines of name=value.
+func brokerSettings(text []byte) map[string]string {
+	settings := make(map[string]string)
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(nil, len(text)+1)
 	for lines.Scan() {
-		name, value, ok := strings.Cut(lines.Text(), "=")
-		if !ok {
-			continue
-		}
-		value = strings.TrimSpace(value)
-		n, _ := strconv.Atoi(value) // 0 where it is no number
-		n = max(n, 0)
-		switch strings.TrimSpace(name) {
-		case "transactionTimeOut":
-			b.TransactionTimeout = times(n, time.Millisecond)
-		case "slaveTimeout":
-			b.SlaveTimeout = times(n, time.Millisecond)
-		case "syncFlushTimeout":
-			b.SyncFlushTimeout = times(n, time.Millisecond)
-		case "flushDiskType":
-			b.FlushDiskType = value
-		case "brokerRole":
-			b.BrokerRole = value
-		case "fileReservedTime":
-			b.FileReservedTime = times(n, time.Hour)
-		case "maxMessageSize":
-			b.MaxMessageSize = n
-		case "autoCreateTopicEnable":
-			b.AutoCreateTopic = value == "true"
-		case "inSyncReplicas":
-			b.InSyncReplicas = n
-		case "allAckInSyncStateSet":
-			b.AllAckInSync = value == "true"
+		if name, value, ok := strings.Cut(lines.Text(), "="); ok {
+			settings[strings.TrimSpace(name)] = strings.TrimSpace(value)
 		}
 	}
+	return settings
+}
+
+// read takes what it knows from a broker's settings.
+func (b *BrokerConfig) read(text []byte) {
+	settings := brokerSettings(text)
+	number := func(name string) int {
+		n, _ := strconv.Atoi(settings[name]) // 0 where it is no number
+		return max(n, 0)
+	}
+	b.TransactionTimeout = times(number("transactionTimeOut"), time.Millisecond)
+	b.SlaveTimeout = times(number("slaveTimeout"), time.Millisecond)
+	b.SyncFlushTimeout = times(number("syncFlushTimeout"), time.Millisecond)
+	b.FlushDiskType = settings["flushDiskType"]
+	b.BrokerRole = settings["brokerRole"]
+	b.FileReservedTime = times(number("fileReservedTime"), time.Hour)
+	b.MaxMessageSize = number("maxMessageSize")
+	b.AutoCreateTopic = settings["autoCreateTopicEnable"] == "true"
+	b.InSyncReplicas = number("inSyncReplicas")
+	b.AllAckInSync = settings["allAckInSyncStateSet"] == "true"
 }
 
 // times returns n units, or the longest time there is.

@@ -19,6 +19,7 @@ type Client struct {
 	brokers *remoting.Pool
 	routes  *routes
 	session *session // nil before Bind
+	delays  delays
 }
 
 var _ relay.Broker = (*Client)(nil)
@@ -32,7 +33,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{options: o, log: o.Logger}
+	c := &Client{options: o, log: o.Logger, delays: delays{known: make(map[string]knownDelays)}}
 	if c.servers, err = newNameServers(addresses, o.remoting(), o.RequestTimeout); err != nil {
 		return nil, err
 	}

@@ -2,18 +2,19 @@ package rocketmq
 
 // Request codes (RocketMQ 5.3 RequestCode).
 const (
-	reqPullMessage    = 11
-	reqQueryMessage   = 12
-	reqBrokerConfig   = 26
-	reqBrokerRuntime  = 28
-	reqGetMaxOffset   = 30
-	reqGetMinOffset   = 31
-	reqViewMessage    = 33
-	reqEndTransaction = 37
-	reqRoute          = 105
-	reqClusterInfo    = 106
-	reqSendMessageV2  = 310
-	reqTopicConfig    = 351
+	reqPullMessage      = 11
+	reqQueryMessage     = 12
+	reqBrokerConfig     = 26
+	reqBrokerRuntime    = 28
+	reqGetMaxOffset     = 30
+	reqGetMinOffset     = 31
+	reqViewMessage      = 33
+	reqEndTransaction   = 37
+	reqRoute            = 105
+	reqClusterInfo      = 106
+	reqSendMessageV2    = 310
+	reqSendBatchMessage = 320
+	reqTopicConfig      = 351
 )
 
 // Response codes (RocketMQ 5.3 ResponseCode). What they mean for a half or a commit is decided by the relay; here are only

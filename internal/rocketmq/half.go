@@ -33,7 +33,7 @@ func (c *Client) Halves(ctx context.Context, address string, halves []relay.Half
 	for i := range halves {
 		var err error
 		if properties, err = appendProperties(properties[:0], &halves[i], c.options.Group); err == nil {
-			err = addHalf(b, &halves[i], c.options.Group, properties)
+			err = addSend(b, reqSendMessageV2, &halves[i], c.options.Group, properties, halves[i].Body)
 		}
 		if err != nil {
 			answers[i].Code, answers[i].Remark = codeMessageIllegal, "not sent: "+err.Error()
@@ -57,26 +57,31 @@ func (c *Client) noticeHalves(answers []relay.HalfAnswer) {
 	}
 }
 
-// addHalf appends SEND_MESSAGE_V2, whose fields have one-letter names (SendMessageRequestHeaderV2).
-func addHalf(b *remoting.Batch, h *relay.Half, group string, properties []byte) error {
-	b.Begin(reqSendMessageV2)
+// addSend appends SEND_MESSAGE_V2 or SEND_BATCH_MESSAGE, whose fields have one-letter names (SendMessageRequestHeaderV2). The
+// first message of a batch says where it goes; the properties are with each of its messages.
+func addSend(b *remoting.Batch, code int, h *relay.Half, group string, properties, body []byte) error {
+	flag := int64(0)
+	if h.Window > 0 {
+		flag = transactionPrepared
+	}
+	b.Begin(code)
 	b.String("a", group)
 	b.String("b", h.Topic)
 	b.String("c", "TBW102") // only used where topics are created on the fly, which Bind rules out
 	b.Int("d", 4)
 	b.Int("e", int64(h.Queue))
-	b.Int("f", transactionPrepared)
+	b.Int("f", flag)
 	b.Int("g", h.Born.UnixMilli())
 	b.Int("h", 0)
 	b.Text("i", properties)
 	b.Int("j", 0)
 	b.Bool("k", false)
 	b.Int("l", 0)
-	b.Bool("m", false)
-	return b.End(h.Body)
+	b.Bool("m", code == reqSendBatchMessage)
+	return b.End(body)
 }
 
-// appendProperties encodes the properties of a half. WAIT is never set: the answer must tell how safely it is stored.
+// appendProperties encodes the properties of a message. WAIT is never set: the answer must tell how safely it is stored.
 func appendProperties(buf []byte, h *relay.Half, group string) ([]byte, error) {
 	n := 0
 	add := func(name, value string) {
@@ -85,16 +90,22 @@ func appendProperties(buf []byte, h *relay.Half, group string) ([]byte, error) {
 			n++
 		}
 	}
-	add("TRAN_MSG", "true")
-	add("PGROUP", group)
+	if h.Window > 0 {
+		add("TRAN_MSG", "true")
+		add("PGROUP", group)
+		add("CHECK_IMMUNITY_TIME_IN_SECONDS", strconv.FormatInt(int64(h.Window/time.Second), 10))
+	}
+	if h.DelayLevel > 0 {
+		add("DELAY", strconv.Itoa(h.DelayLevel))
+	}
+	if !h.DeliverAt.IsZero() {
+		add("TIMER_DELIVER_MS", strconv.FormatInt(h.DeliverAt.UnixMilli(), 10))
+	}
 	add("UNIQ_KEY", h.UniqKey)
 	add("KEYS", h.Keys)
 	add("TAGS", h.Tag)
 	add("SHARDING_KEY", h.Ordering)  // where client-go looks
 	add("__SHARDINGKEY", h.Ordering) // where the Java client looks
-	if h.Window > 0 {
-		add("CHECK_IMMUNITY_TIME_IN_SECONDS", strconv.FormatInt(int64(h.Window/time.Second), 10))
-	}
 	for _, p := range h.Properties {
 		add(p.Name, p.Value)
 	}

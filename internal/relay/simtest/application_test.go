@@ -7,11 +7,38 @@ import (
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 )
 
-// Topics of the simulation: behind a dead row of the one a key waits, of the other it goes on.
+// Topics of the simulation: behind a dead row of the one a key waits, of the next it goes on. The others promise less.
 const (
-	topicBlock = "blocking"
-	topicSkip  = "skipping"
+	topicBlock   = "blocking"
+	topicSkip    = "skipping"
+	topicLenient = "lenient" // transactional, at least once
+	topicFIFO    = "fifo"
+	topicSync    = "sync"
+	topicAsync   = "async"
+	topicDelay   = "delay"
 )
+
+// topics are those that every relay binds.
+func topics() []relay.Topic {
+	half := func(name, delivery, onDead string) relay.Topic {
+		return relay.Topic{Name: name, Type: relay.TypeTransaction, Delivery: delivery, OnDead: onDead}
+	}
+	plain := func(name, kind, mode string) relay.Topic {
+		return relay.Topic{Name: name, Type: kind, Mode: mode, Delivery: relay.AtLeastOnce, OnDead: relay.OnDeadBlock}
+	}
+	return []relay.Topic{
+		half(topicBlock, relay.ExactlyOnce, relay.OnDeadBlock),
+		half(topicSkip, relay.ExactlyOnce, relay.OnDeadSkip),
+		half(topicLenient, relay.AtLeastOnce, relay.OnDeadBlock),
+		plain(topicFIFO, relay.TypeFIFO, ""),
+		plain(topicSync, relay.TypeNormal, relay.ModeSync),
+		plain(topicAsync, relay.TypeNormal, relay.ModeAsync),
+		plain(topicDelay, relay.TypeDelay, ""),
+	}
+}
+
+// exact reports whether a topic promises exactly once.
+func exact(topic string) bool { return topic == topicBlock || topic == topicSkip }
 
 // application writes rows, each transaction for one key or for none. Writers of a key take turns, as a row lock makes them.
 type application struct {
@@ -27,11 +54,15 @@ type keyLock struct {
 
 func newApplication(w *world) *application {
 	a := &application{w: w}
-	for _, topic := range []string{topicBlock, topicSkip} {
-		for i := range 3 {
-			a.keys = append(a.keys, keyLock{topic, fmt.Sprintf("k%d", i), make(chan struct{}, 1)})
+	for _, t := range topics() {
+		if t.Type == relay.TypeTransaction || t.Type == relay.TypeFIFO {
+			for i := range 3 {
+				a.keys = append(a.keys, keyLock{t.Name, fmt.Sprintf("k%d", i), make(chan struct{}, 1)})
+			}
 		}
-		a.keys = append(a.keys, keyLock{topic, "", nil})
+		if t.Type != relay.TypeFIFO {
+			a.keys = append(a.keys, keyLock{t.Name, "", nil})
+		}
 	}
 	return a
 }
@@ -66,6 +97,9 @@ func (a *application) transaction(tx string) {
 
 func (a *application) insert(tx string, k keyLock) int64 {
 	row := relay.Row{Topic: k.topic, OrderingKey: k.key, Payload: []byte("payload")}
+	if k.topic == topicDelay {
+		row.DeliverAt = time.Now().Add(a.w.chance.between(-time.Second, 3*mostDelay))
+	}
 	illegal := a.w.chance.hit(0.015)
 	if illegal && a.w.chance.hit(0.3) {
 		row.Payload = nil // refused by the relay itself

@@ -165,6 +165,32 @@ func (c *brokerClient) Commit(address string, halves []relay.StoredHalf, timeout
 	}
 }
 
+// Send answers from goroutines of its own; the requests of one call arrive in any order.
+func (c *brokerClient) Send(address string, requests [][]relay.Half, answered func(i int, a relay.Answer)) {
+	for i, messages := range requests {
+		c.life.w.fly(func() {
+			began := time.Now()
+			a, sent, err := request(context.Background(), c, address, answerTimeout,
+				func(b *memBroker) (relay.Answer, bool) { return b.send(messages) })
+			if err != nil {
+				a = relay.Answer{Err: err, Sent: sent}
+			}
+			a.Took = time.Since(began)
+			answered(i, a)
+		})
+	}
+}
+
+// Oneway is not simulated: its messages may be lost.
+func (c *brokerClient) Oneway(address string, requests [][]relay.Half, answered func(i int, a relay.Answer)) {
+	c.Send(address, requests, answered)
+}
+
+func (c *brokerClient) Delays(ctx context.Context, address string) (relay.Delays, error) {
+	d, _, err := request(ctx, c, address, answerTimeout, func(b *memBroker) (relay.Delays, bool) { return b.delays, true })
+	return d, err
+}
+
 func (c *brokerClient) Rollback(ctx context.Context, address string, halves []relay.StoredHalf) []relay.Answer {
 	return each(len(halves), func(i int) relay.Answer { return c.end(ctx, address, halves[i], false, answerTimeout) })
 }

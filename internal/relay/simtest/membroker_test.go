@@ -15,6 +15,7 @@ type memBroker struct {
 	address string
 	w       *world
 	rules   brokerRules
+	delays  relay.Delays
 
 	mu         sync.Mutex
 	skew       time.Duration // of its clock
@@ -32,6 +33,7 @@ type brokerRules struct {
 	stallsLong     bool // a commit is written long after it was accepted
 	readsShort     bool // a reading misses messages and says that it is complete
 	saysDispatched bool // the dispatcher's position is made up
+	losesSent      bool // 0 is answered to a plain message that is not stored
 	endsAhead      bool // MaxOffsets answers an offset behind the end
 	appliesRefused bool // code 2 is answered to a commit that is applied
 	losesCommitted bool // 0 is answered to a commit that is not applied
@@ -62,7 +64,7 @@ const appendMargin = 5 * time.Second
 func newMemBroker(w *world, name string, rules brokerRules) *memBroker {
 	return &memBroker{
 		name: name, address: name + ":10911", w: w, rules: rules, skew: w.chance.between(-9*time.Second, 1500*time.Millisecond),
-		queues: make(map[relay.TopicQueue][]storedMessage),
+		queues: make(map[relay.TopicQueue][]storedMessage), delays: someDelays(w),
 	}
 }
 

@@ -98,7 +98,7 @@ func (s *memStore) insert(tx string, r relay.Row, illegal bool) int64 {
 	r.ID, r.CreatedAt = s.seq, time.Now()
 	r.Shard = shardOf(&r)
 	s.outbox[r.ID] = &memRow{Row: r}
-	s.audit.inserted(fate{id: r.ID, key: r.Key(), blocks: r.Topic == topicBlock, illegal: illegal})
+	s.audit.inserted(fate{id: r.ID, key: r.Key(), blocks: r.Topic != topicSkip, lenient: !exact(r.Topic), illegal: illegal})
 	s.trace.add("%s inserts %s of key %v", tx, rowWord(r.ID), r.Key())
 	return r.ID
 }

@@ -23,6 +23,7 @@ func TestBrokenRulesAreNoticed(t *testing.T) {
 		"a commit that was refused is applied":                  {broker: brokerRules{appliesRefused: true}},
 		"a commit that was answered 0 is lost":                  {broker: brokerRules{losesCommitted: true}},
 		"a clock is set back while commits are on their way":    {broker: brokerRules{clockSetBack: true}},
+		"a plain message that was answered 0 is lost":           {broker: brokerRules{losesSent: true}},
 		"a decision does not look at the lease":                 {store: storeRules{decideWithoutLease: true}},
 		"a decision does not look whether the rows exist":       {store: storeRules{decideWithoutRows: true}},
 		"two sessions own a shard":                              {store: storeRules{shardsTwice: true}},

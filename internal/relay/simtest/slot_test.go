@@ -36,13 +36,7 @@ func (w *world) settings() relay.Config {
 	cfg.PollBusy, cfg.PollIdle = 5*time.Millisecond, 250*time.Millisecond
 	cfg.Window = []time.Duration{6 * time.Second, 10 * time.Second}[w.chance.below(2)]
 	cfg.Retry.Max = 5 * time.Second
-	for _, topic := range []string{topicBlock, topicSkip} {
-		t := relay.Topic{Name: topic, Type: relay.TypeTransaction, Delivery: relay.ExactlyOnce, OnDead: relay.OnDeadBlock}
-		if topic == topicSkip {
-			t.OnDead = relay.OnDeadSkip
-		}
-		cfg.Topics = append(cfg.Topics, t)
-	}
+	cfg.Topics = topics()
 	return cfg
 }
 

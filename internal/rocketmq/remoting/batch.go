@@ -96,6 +96,16 @@ func (b *Batch) End(body []byte) error {
 // Finished is closed when every callback has returned; for a one-way batch when it was written or given up.
 func (b *Batch) Finished() <-chan struct{} { return b.finished }
 
+// Passed reports whether all of request i was passed to the kernel. It may be called once Finished is closed, of a one-way batch.
+func (b *Batch) Passed(i int) bool {
+	if b.conn == nil {
+		return false
+	}
+	b.conn.mu.Lock()
+	defer b.conn.mu.Unlock()
+	return b.sent(i, b.conn.written)
+}
+
 // Cancel gives up what is not answered yet: those requests fail with err, and what was not yet on its way is not sent. It may
 // be called when Submit has returned.
 func (b *Batch) Cancel(err error) {
