@@ -79,6 +79,8 @@ func JudgeSend(a Answer) (verdict HalfVerdict, reason Reason, certain bool) {
 	switch {
 	case a.Err != nil:
 		return verdict, reason, !a.Sent
+	case a.Code == codeSystemError && strings.Contains(a.Remark, "size exceeded"): // a batch that is too large (MessageExtEncoder)
+		return HalfDead, ReasonMessageIllegal, true
 	case reason == ReasonBrokerRefused:
 		return verdict, reason, a.Code == codeSystemError && refusedUnstored(a.Remark)
 	default:

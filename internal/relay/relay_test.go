@@ -189,19 +189,19 @@ func TestSettingsAreChecked(t *testing.T) {
 		require.ErrorContains(t, err, rule, "every mistake at once")
 	}
 	for name, change := range map[string]func(*Config){
-		"Window":                func(c *Config) { c.Window = 450 * time.Second },
-		"whole seconds":         func(c *Config) { c.Window += time.Millisecond },
-		"CommitTimeout":         func(c *Config) { c.CommitTimeout = c.Window },
-		"a third of Lease":      func(c *Config) { c.Renew = c.Lease/3 + 1 },
-		"AppendMargin":          func(c *Config) { c.AppendMargin = -1 },
-		"mode must be":          func(c *Config) { c.Topics[0].Type = "normal" },
-		"only type normal has":  func(c *Config) { c.Topics[0].Mode = "async" },
-		"delivery must be":      func(c *Config) { c.Topics[0].Delivery = "perhaps" },
-		"type must be":          func(c *Config) { c.Topics[0].Type = "batch" },
-		"SendMessages":          func(c *Config) { c.SendMessages = 0 },
-		"SendBytes":             func(c *Config) { c.SendBytes = 5 << 20 },
-		"at most PollIdle":      func(c *Config) { c.PollBusy = c.PollIdle + 1 },
-		"Factor":                func(c *Config) { c.Retry.Factor = 0.5 },
+		"Window":               func(c *Config) { c.Window = 450 * time.Second },
+		"whole seconds":        func(c *Config) { c.Window += time.Millisecond },
+		"CommitTimeout":        func(c *Config) { c.CommitTimeout = c.Window },
+		"a third of Lease":     func(c *Config) { c.Renew = c.Lease/3 + 1 },
+		"AppendMargin":         func(c *Config) { c.AppendMargin = -1 },
+		"mode must be":         func(c *Config) { c.Topics[0].Type = "normal" },
+		"only type normal has": func(c *Config) { c.Topics[0].Mode = "async" },
+		"delivery must be":     func(c *Config) { c.Topics[0].Delivery = "perhaps" },
+		"type must be":         func(c *Config) { c.Topics[0].Type = "batch" },
+		"SendMessages":         func(c *Config) { c.SendMessages = 0 },
+		"SendBytes":            func(c *Config) { c.SendBytes = 5 << 20 },
+		"at most PollIdle":     func(c *Config) { c.PollBusy = c.PollIdle + 1 },
+		"Factor":               func(c *Config) { c.Retry.Factor = 0.5 },
 	} {
 		cfg := DefaultConfig()
 		cfg.Instance, cfg.Topics = "i", []Topic{{Name: "t", Type: TypeTransaction, Delivery: ExactlyOnce}}
