@@ -4,10 +4,12 @@
 // The stages are files, in the order in which a row passes them, and batch.run calls them one after the other:
 //
 //	stage1_read     a batch of committed rows is read; nothing is locked or written
+//	stage2_build    messages are built, and it is noted where they will lie
 //	stage2_half     half messages are stored by the broker, invisible
 //	stage2_sort     what each answer to a half means for its row
 //	stage3_decide   the attempt goes into the ledger, while the session's lease stands
 //	stage4_commit   each half is committed once, and the broker's answer awaited
+//	stage4_send     on topics that are not TRANSACTION there are no halves: the decision is an intent, and here the messages go
 //	stage5_settle   confirmed rows are deleted, the attempt closed
 //	stage6_resolve  for the few whose answer was lost: wait until nothing can change any more, then read the topic
 //
