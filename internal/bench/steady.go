@@ -1,0 +1,5 @@
+package bench
+
+func steadyCases() []Case { return nil }
+
+func otherCases() []Case { return nil }
