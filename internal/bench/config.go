@@ -12,6 +12,8 @@ type Config struct {
 	Relay string
 	// RelaySettings are added to those of the relays, each "key=value" with a key as in the settings file.
 	RelaySettings []string
+	// Environ is what the relays get beside what the run sets. Nil: this process's, without what would configure a relay.
+	Environ []string
 	// Cases are those to run, in this order.
 	Cases []Case
 	// Repeat is how many rounds there are.

@@ -92,6 +92,9 @@ func (p *place) measureDrain(ctx context.Context, relays []*relay, rows int) (Va
 	}
 	settled := time.Now()
 	n := rows - first.count
+	if n == 0 { // they came at once: too few to measure a speed
+		n = rows
+	}
 	v := Values{}
 	m.read().since(before, n, v)
 	addWAL(ctx, p.db, mark, n, v)

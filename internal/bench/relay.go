@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -36,7 +37,11 @@ func (p *place) startRelay(number int) (*relay, error) {
 	}
 	defer log.Close()                       //nolint:errcheck // The process has its own copy.
 	cmd := exec.Command(w.cfg.Relay, "run") //nolint:noctx // It is stopped when we want it to be.
-	cmd.Env = append(cleanEnviron(), p.relaySettings(number)...)
+	environ := w.cfg.Environ
+	if environ == nil {
+		environ = cleanEnviron()
+	}
+	cmd.Env = slices.Concat(environ, p.relaySettings(number))
 	cmd.Stdout, cmd.Stderr = log, log
 	r.started = time.Now()
 	r.process, err = child.Start(cmd)

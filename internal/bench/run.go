@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"math"
 	"time"
 
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq/remoting"
@@ -78,6 +80,7 @@ func (w *Bench) one(ctx context.Context, c Case, round int) (Result, error) {
 	if err != nil {
 		return result, err
 	}
+	maps.DeleteFunc(values, func(_ Measure, x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }) // of too few rows
 	attrs := []slog.Attr{slog.String("case", c.Name), slog.Int("round", round), slog.String("took", took.Round(100*time.Millisecond).String())}
 	if result.Skipped != "" {
 		attrs = append(attrs, slog.String("skipped", result.Skipped))
@@ -99,6 +102,9 @@ func (w *Bench) warmUp(ctx context.Context) error {
 	w.running = warmingUp
 	for flush, rows := range map[Flush]int{Async: 60_000, Sync: 15_000} {
 		n := len(w.cfg.Servers.brokers(flush))
+		if w.cfg.Scale.Rows < 10_000 { // nothing is compiled by so few
+			rows = w.cfg.Scale.rows(rows)
+		}
 		if n == 0 {
 			continue
 		}

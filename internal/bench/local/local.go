@@ -111,7 +111,7 @@ func brokerConfig() map[string]string {
 }
 
 func brokerJVM() []string {
-	return []string{"-Xms1g", "-Xmx1g", "-XX:MaxDirectMemorySize=1g"}
+	return []string{"-Xms256m", "-Xmx1g", "-XX:MaxDirectMemorySize=1g"}
 }
 
 // Close ends them and removes their data.
