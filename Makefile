@@ -70,6 +70,17 @@ chaos: bin/chaos ## Break everything at random for ten minutes, and count what a
 chaos-long: bin/chaos ## The same for hours, until each fault came often enough; goes on where it was stopped.
 	@bin/chaos -seed=$(SEED) -duration=$(DURATION) -kinds='$(KINDS)' -json=bin/chaos-long.json -long -state=bin/chaos-long.state
 
+# CASES chooses by words in the names of the cases (bin/bench -list shows them), REPEAT is how many rounds there are, ROWS is the
+# backlog of a full drain, PROFILE=1 writes profiles of the relay into bin/, BENCHFLAGS adds others: docs/performance.md.
+CASES      ?=
+REPEAT     ?= 3
+BENCHFLAGS ?=
+BENCH       = bin/bench -cases='$(CASES)' -repeat=$(REPEAT) -json=bin/bench.json -plot=bin/bench.svg $(if $(PROFILE),-profile -dir=bin) $(BENCHFLAGS)
+
+.PHONY: bench
+bench: bin/bench ## Measure the relay beside what the broker can take, twenty minutes at most (CASES, REPEAT, ROWS, PROFILE).
+	@$(BENCH) -rows=$(if $(filter file,$(origin ROWS)),200000,$(ROWS)) -budget=19m
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linters (the first time builds them, which takes minutes).
 	@$(GOLANGCI_LINT) run
@@ -102,6 +113,10 @@ bin/with-servers:
 .PHONY: bin/chaos
 bin/chaos:
 	@$(GO) build -buildvcs=false -o $@ ./internal/chaos/cmd/chaos
+
+.PHONY: bin/bench
+bin/bench:
+	@$(GO) build -buildvcs=false -o $@ ./internal/bench/cmd/bench
 
 # An installed linter of the right version saves the minutes.
 $(GOLANGCI_LINT):

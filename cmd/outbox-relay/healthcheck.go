@@ -36,7 +36,7 @@ container health checks: the image holds no other program.`,
 			return nil
 		},
 	}
-	withSettings(cmd.Flags(), "http.")
+	withSettings(cmd.Flags(), "http.listen")
 	return cmd
 }
 

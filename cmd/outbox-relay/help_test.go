@@ -47,7 +47,8 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		"status": {"database."}, "origin": nil, "origin show": {"database."}, "origin adopt": {"database."}, "origin new": {"database."},
 		"resolve": nil, "resolve list": open, "resolve settle": open, "resolve strike": open,
 		"queues": nil, "queues show": queues, "queues set": queues, "queues refresh": queues,
-		"config": nil, "config check": {""}, "grants": {"database.schema"}, "healthcheck": {"http."}, "version": nil,
+		"config": nil, "config check": {""}, "grants": {"database.schema"}, "healthcheck": {"http.listen"}, "version": nil,
+		"bench": {"database.url", "nameservers"},
 	}
 	all := commands()
 	require.Len(t, all, len(want))

@@ -119,6 +119,9 @@ func (a *app) serve(ctx context.Context) error {
 	address := ""
 	if a.cfg.HTTP.Listen != "" {
 		handler := telemetry.Handler(a.telemetry.Metrics(), a.progress, a.conditions)
+		if a.cfg.HTTP.Pprof {
+			handler = telemetry.WithProfiles(handler)
+		}
 		server, err := telemetry.Listen(ctx, a.cfg.HTTP.Listen, handler, a.log)
 		if err != nil {
 			return err

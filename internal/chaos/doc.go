@@ -12,7 +12,7 @@
 //	fault_*.go    the kinds, a file for each family
 //	plan.go       from a seed to the steps of a run
 //	world.go      servers, database, topic
-//	fleet.go      the relays, relay.go one of them, process.go what it runs in
+//	fleet.go      the relays, relay.go one of them
 //	writer.go     the application; book.go what it remembers
 //	recovery.go   when a fault is over
 //	audit.go      the verdict: pure, so that it can be shown to see each kind of violation

@@ -184,8 +184,8 @@ func outOfMemory(ctx context.Context, w *World, d *Draw) error {
 		return err
 	}
 	for _, r := range relays {
-		if p := r.current(); p != nil && !p.ended() {
-			if err := refuseMemory(p.cmd.Process.Pid); err != nil {
+		if p := r.current(); p != nil && !p.Ended() {
+			if err := refuseMemory(p.PID()); err != nil {
 				return err
 			}
 		}
@@ -203,5 +203,5 @@ func outOfMemory(ctx context.Context, w *World, d *Draw) error {
 
 func ended(r *relay) bool {
 	p := r.current()
-	return p != nil && p.ended()
+	return p != nil && p.Ended()
 }

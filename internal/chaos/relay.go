@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/outbox-relay/outbox-relay/internal/child"
 )
 
 // buildRelay builds the real relay, with the switches for killing it at a point and for a wrong clock.
@@ -38,7 +40,7 @@ type relay struct {
 	clock  string // the path of the file that says how wrong its clock is
 
 	mu         sync.Mutex
-	process    *process // nil while it is not to run
+	process    *child.Process // nil while it is not to run
 	supervised bool
 	exits      []string // how it ended by itself
 	watchers   sync.WaitGroup
@@ -85,7 +87,7 @@ func (r *relay) setClock(offset time.Duration) error {
 func (r *relay) start(l launch) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.process != nil && !r.process.ended() {
+	if r.process != nil && !r.process.Ended() {
 		return fmt.Errorf("start %s: it runs already", r.name)
 	}
 	stderr := l.stderr
@@ -100,7 +102,7 @@ func (r *relay) start(l launch) error {
 	cmd := exec.Command(r.binary, "run") //nolint:noctx // It is killed when we want it to be.
 	cmd.Env = append(append(cleanEnviron(), r.env...), l.env...)
 	cmd.Stdout, cmd.Stderr = stderr, stderr
-	p, err := startProcess(cmd)
+	p, err := child.Start(cmd)
 	if err != nil {
 		return err
 	}
@@ -125,12 +127,12 @@ func cleanEnviron() []string {
 // restartPause is what an orchestrator waits before it starts a container again.
 const restartPause = 500 * time.Millisecond
 
-func (r *relay) supervise(p *process) {
-	<-p.done
+func (r *relay) supervise(p *child.Process) {
+	<-p.Done()
 	r.mu.Lock()
 	again := r.process == p && r.supervised
 	if again {
-		r.exits = append(r.exits, fmt.Sprintf("%s ended by itself: %v", r.name, p.err))
+		r.exits = append(r.exits, fmt.Sprintf("%s ended by itself: %v", r.name, p.Err()))
 	}
 	r.mu.Unlock()
 	if !again {
@@ -150,7 +152,7 @@ func (r *relay) supervise(p *process) {
 }
 
 // take returns the process and makes the relay one that is not to run.
-func (r *relay) take() *process {
+func (r *relay) take() *child.Process {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.process
@@ -158,7 +160,7 @@ func (r *relay) take() *process {
 	return p
 }
 
-func (r *relay) current() *process {
+func (r *relay) current() *child.Process {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.process
@@ -166,7 +168,7 @@ func (r *relay) current() *process {
 
 func (r *relay) running() bool {
 	p := r.current()
-	return p != nil && !p.ended()
+	return p != nil && !p.Ended()
 }
 
 // command runs another command of the relay's program, with its settings.
@@ -182,7 +184,7 @@ func (r *relay) command(ctx context.Context, args ...string) error {
 // kill ends the relay as a crash would.
 func (r *relay) kill() error {
 	if p := r.take(); p != nil {
-		return p.kill()
+		return p.Kill()
 	}
 	return nil
 }
@@ -196,16 +198,16 @@ func (r *relay) stop(ctx context.Context) error {
 	if p == nil {
 		return nil
 	}
-	if err := p.signal(syscall.SIGTERM); err != nil {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	timer := time.NewTimer(stopPatience)
 	defer timer.Stop()
 	select {
-	case <-p.done:
+	case <-p.Done():
 		return nil // What it could not finish in time is finished by the next.
 	case <-timer.C:
-		return errors.Join(fmt.Errorf("%w: %s did not end within %s of SIGTERM", errStalled, r.name, stopPatience), p.kill())
+		return errors.Join(fmt.Errorf("%w: %s did not end within %s of SIGTERM", errStalled, r.name, stopPatience), p.Kill())
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -213,7 +215,7 @@ func (r *relay) stop(ctx context.Context) error {
 
 func (r *relay) signal(s syscall.Signal) error {
 	if p := r.current(); p != nil {
-		return p.signal(s)
+		return p.Signal(s)
 	}
 	return nil
 }

@@ -75,7 +75,10 @@ type Retry struct {
 }
 
 // HTTP is where metrics and health are served.
-type HTTP struct{ Listen string } // "" = nowhere
+type HTTP struct {
+	Listen string // "" = nowhere
+	Pprof  bool   // profiles, too
+}
 
 // Log says what is logged.
 type Log struct {

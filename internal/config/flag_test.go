@@ -21,7 +21,7 @@ func TestFlagsOfSomeSettings(t *testing.T) {
 		"database.":       {"database-schema", "database-url", "database-url-file"},
 		"database.schema": {"database-schema"},
 		"log.":            {"log-format", "log-level"},
-		"http.":           {"http-listen"},
+		"http.":           {"http-listen", "http-pprof"},
 		"nothing.":        nil,
 	} {
 		var got []string

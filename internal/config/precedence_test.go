@@ -38,6 +38,7 @@ func alternatives() map[string][3]string {
 		"retry.jitter":      {"0", "0.5", "1"},
 		"retry.max":         {"1s", "5m", "1d"},
 		"http.listen":       {"off", ":8080", "127.0.0.1:1"},
+		"http.pprof":        {"true", "true", "true"}, // there are only two
 		"log.level":         {"debug", "warn", "error"},
 		"log.format":        {"text", "text", "text"}, // there are only two
 		"shutdown.grace":    {"1s", "9s", "10m"},

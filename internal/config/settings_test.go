@@ -55,6 +55,7 @@ func bounds() map[string]struct{ good, bad []string } {
 		"retry.jitter":    {good: []string{"0", "1"}, bad: []string{"-0.1", "1.1"}},
 		"retry.max":       {good: []string{"1s", "24h"}, bad: []string{"9ms", "25h"}},
 		"http.listen":     {good: []string{":0", ":65535", "127.0.0.1:9090", "[::1]:9090", "localhost:1", "off"}, bad: []string{"9090", ":65536", ":x", "http://h:1"}},
+		"http.pprof":      {good: []string{"true", "false"}, bad: []string{"yes", "2", ""}},
 		"log.level":       {good: []string{"debug", "INFO", "warn", "error"}, bad: []string{"loud", "5"}},
 		"log.format":      {good: []string{"json", "text"}, bad: []string{"xml", "JSON"}},
 		"shutdown.grace":  {good: []string{"1s", "10m"}, bad: []string{"999ms", "11m"}},

@@ -28,8 +28,8 @@
 //	readtopic.go    what lies on a topic
 //	admin.go        mqadmin
 //	engine.go       containers or processes
-//	native.go, process.go
-//	                a child that ends with its parent
+//	native.go
+//	                a child that ends with its parent (package child)
 //	container.go, images.go
 //	                the same in containers
 //	workdir.go, port.go, cache.go, maven.go

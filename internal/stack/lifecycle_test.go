@@ -14,6 +14,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/outbox-relay/outbox-relay/internal/child"
 )
 
 // newPostgres starts a server for one test.
@@ -66,10 +68,10 @@ func TestPostgresKeepsItsDataAndPort(t *testing.T) {
 		"restart": func() error { return p.Restart(t.Context()) },
 	} {
 		before := p.PID()
-		family := append(childrenOf(before), before)
+		family := append(child.Of(before), before)
 		require.NoError(t, again(), name)
 		for _, pid := range family {
-			require.False(t, alive(pid), "%s: process %d is left", name, pid)
+			require.False(t, child.Alive(pid), "%s: process %d is left", name, pid)
 		}
 		if name != "restart" {
 			require.Zero(t, p.PID(), name)
@@ -124,7 +126,7 @@ func TestBrokerKeepsItsTopicsAndPort(t *testing.T) {
 	require.ErrorIs(t, b.Start(t.Context()), errRunning)
 	before := b.PID()
 	require.NoError(t, b.Kill())
-	require.False(t, alive(before))
+	require.False(t, child.Alive(before))
 	_, err = call(t.Context(), b.Addr, getBrokerConfig, nil)
 	require.ErrorContains(t, err, "refused")
 	require.NoError(t, b.Start(t.Context()))
@@ -186,11 +188,11 @@ func TestNothingOutlivesAKilledStarter(t *testing.T) {
 	starter, pids := playOther(t, "servers", "STACK_TEST_DIR="+dir)
 	require.GreaterOrEqual(t, len(pids), 3)
 	for _, pid := range pids {
-		require.True(t, alive(pid), pid)
+		require.True(t, child.Alive(pid), pid)
 	}
 	require.NoError(t, starter.Process.Signal(syscall.SIGKILL))
 	for _, pid := range pids {
-		require.Eventually(t, func() bool { return !alive(pid) }, 20*time.Second, 5*time.Millisecond, "process %d is left", pid)
+		require.Eventually(t, func() bool { return !child.Alive(pid) }, 20*time.Second, 5*time.Millisecond, "process %d is left", pid)
 	}
 	_ = starter.Wait()
 

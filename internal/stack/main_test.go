@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/outbox-relay/outbox-relay/internal/child"
 )
 
 // This test program also plays the other process that starts servers at the
@@ -58,7 +60,7 @@ func playServers(ctx context.Context) error {
 		return err
 	}
 	pids := []int{servers.Postgres.PID(), servers.NameServer.PID(), servers.Broker.PID()}
-	fmt.Println(strings.Trim(fmt.Sprint(append(pids, childrenOf(pids[0])...)), "[]"))
+	fmt.Println(strings.Trim(fmt.Sprint(append(pids, child.Of(pids[0])...)), "[]"))
 	awaitEndOfInput()
 	return nil
 }

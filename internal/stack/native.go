@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"github.com/outbox-relay/outbox-relay/internal/child"
 )
 
 // native runs a server as a child process.
@@ -21,17 +23,17 @@ type native struct {
 	quit syscall.Signal
 	// gone, if set, cleans up after a process that has ended.
 	gone func(pid int)
-	proc *process
+	proc *child.Process
 }
 
 var _ runner = (*native)(nil)
 
 func (n *native) start(context.Context) error {
-	if n.proc != nil && !n.proc.ended() {
+	if n.proc != nil && !n.proc.Ended() {
 		return errRunning
 	}
 	n.cleanUp()
-	proc, err := startProcess(n.command(), n.logPath)
+	proc, err := startLogged(n.command(), n.logPath)
 	if err != nil {
 		return err
 	}
@@ -42,7 +44,7 @@ func (n *native) start(context.Context) error {
 // cleanUp is for a process that has ended, whoever ended it.
 func (n *native) cleanUp() {
 	if n.proc != nil && n.gone != nil {
-		n.gone(n.proc.pid())
+		n.gone(n.proc.PID())
 	}
 }
 
@@ -50,32 +52,32 @@ func (n *native) stop(ctx context.Context) error {
 	if n.proc == nil {
 		return nil
 	}
-	if err := n.proc.signal(n.quit); err != nil {
+	if err := n.proc.Signal(n.quit); err != nil {
 		return err
 	}
 	select {
-	case <-n.proc.done:
+	case <-n.proc.Done():
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("wait for process %d to end: %w", n.proc.pid(), context.Cause(ctx))
+		return fmt.Errorf("wait for process %d to end: %w", n.proc.PID(), context.Cause(ctx))
 	}
 }
 
 // kill ends the process and its children and returns when they are gone, so that
 // the server can be started again on the same data at once.
 func (n *native) kill() error {
-	if n.proc == nil || n.proc.ended() {
+	if n.proc == nil || n.proc.Ended() {
 		return nil
 	}
-	children := childrenOf(n.proc.pid())
-	if err := n.proc.signalFamily(syscall.SIGKILL); err != nil {
+	children := child.Of(n.proc.PID())
+	if err := n.proc.SignalFamily(syscall.SIGKILL); err != nil {
 		return err
 	}
-	<-n.proc.done
+	<-n.proc.Done()
 	deadline := time.Now().Add(10 * time.Second)
-	for _, child := range children {
+	for _, pid := range children {
 		// Orphans belong to init now, and only it can wait for them.
-		for alive(child) && time.Now().Before(deadline) {
+		for child.Alive(pid) && time.Now().Before(deadline) {
 			time.Sleep(time.Millisecond)
 		}
 	}
@@ -89,24 +91,24 @@ func (n *native) signalRunning(sig syscall.Signal) error {
 	if err := n.ended(); err != nil {
 		return err
 	}
-	return n.proc.signalFamily(sig)
+	return n.proc.SignalFamily(sig)
 }
 
 func (n *native) pid() int {
-	if n.proc == nil || n.proc.ended() {
+	if n.proc == nil || n.proc.Ended() {
 		return 0
 	}
-	return n.proc.pid()
+	return n.proc.PID()
 }
 
 func (n *native) ended() error {
 	if n.proc == nil {
 		return errors.New("it was not started")
 	}
-	if !n.proc.ended() {
+	if !n.proc.Ended() {
 		return nil
 	}
-	return fmt.Errorf("it ended (%s): %s", n.proc.cmd.ProcessState, lastLines(n.log(), 8))
+	return fmt.Errorf("it ended (%s): %s", n.proc.State(), lastLines(n.log(), 8))
 }
 
 func (n *native) log() string {
@@ -122,4 +124,15 @@ func (n *native) close() error {
 	n.cleanUp()
 	n.ports.release()
 	return errors.Join(err, n.dir.remove())
+}
+
+// startLogged starts cmd with its output appended to the file logPath.
+func startLogged(cmd *exec.Cmd, logPath string) (*child.Process, error) {
+	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open the log of %s: %w", cmd.Path, err)
+	}
+	defer log.Close() //nolint:errcheck // The child has its own copy of the descriptor.
+	cmd.Stdout, cmd.Stderr = log, log
+	return child.Start(cmd)
 }

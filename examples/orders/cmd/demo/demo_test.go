@@ -117,17 +117,3 @@ func TestDemoSaysWhatFailed(t *testing.T) {
 	_, err = demo(t.Context(), s, &console{out: &out})
 	require.ErrorContains(t, err, "outbox-relay migrate up: exit status 1")
 }
-
-// TestChildIsKilled also shows that a process that is gone already is no error.
-func TestChildIsKilled(t *testing.T) {
-	t.Parallel()
-	sleep, err := exec.LookPath("sleep")
-	require.NoError(t, err)
-	c, err := startChild(exec.CommandContext(t.Context(), sleep, "60"))
-	require.NoError(t, err)
-	require.NoError(t, c.kill())
-	require.ErrorContains(t, c.err, "killed")
-	require.NoError(t, c.kill())
-	_, err = startChild(exec.CommandContext(t.Context(), filepath.Join(t.TempDir(), "missing")))
-	require.ErrorIs(t, err, os.ErrNotExist)
-}

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/outbox-relay/outbox-relay/internal/child"
 )
 
 // relay is the real relay, as a process.
@@ -21,7 +23,7 @@ type relay struct {
 	env     []string
 	health  string // the URL of its readiness
 	logPath string
-	process *child // nil while it does not run
+	process *child.Process // nil while it does not run
 }
 
 // buildRelay builds the relay into dir and returns the binary's path.
@@ -92,7 +94,7 @@ func (r *relay) start() error {
 	defer log.Close()                    //nolint:errcheck // The process has its own copy.
 	cmd := exec.Command(r.binary, "run") //nolint:noctx // It is killed when we want it to be.
 	cmd.Env, cmd.Stdout, cmd.Stderr = r.env, log, log
-	r.process, err = startChild(cmd)
+	r.process, err = child.Start(cmd)
 	return err
 }
 
@@ -102,8 +104,8 @@ func (r *relay) awaitReady(ctx context.Context) error {
 	defer cancel()
 	for !r.ready(ctx) {
 		select {
-		case <-r.process.done:
-			return fmt.Errorf("the relay ended: %w", errors.Join(r.process.err, errors.New("see its log above")))
+		case <-r.process.Done():
+			return fmt.Errorf("the relay ended: %w", errors.Join(r.process.Err(), errors.New("see its log above")))
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(50 * time.Millisecond):
@@ -131,21 +133,21 @@ func (r *relay) kill() error {
 	if r.process == nil {
 		return nil
 	}
-	err := r.process.kill()
+	err := r.process.Kill()
 	r.process = nil
 	return err
 }
 
 // stop asks the relay to end, as an operator would, and expects exit status 0.
 func (r *relay) stop(ctx context.Context) error {
-	if err := r.process.signal(syscall.SIGTERM); err != nil {
+	if err := r.process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, 40*time.Second, errors.New("not after 40 s"))
 	defer cancel()
 	select {
-	case <-r.process.done:
-		err := r.process.err
+	case <-r.process.Done():
+		err := r.process.Err()
 		r.process = nil
 		if err != nil {
 			return fmt.Errorf("the relay ended on SIGTERM: %w", err)

@@ -1,4 +1,4 @@
-package stack
+package child
 
 import (
 	"bytes"
@@ -9,12 +9,10 @@ import (
 )
 
 // endWithParent makes the kernel kill the child when the starting thread ends.
-func endWithParent(attr *syscall.SysProcAttr) {
-	attr.Pdeathsig = syscall.SIGKILL
-}
+func endWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }
 
-// childrenOf lists the direct children of a process.
-func childrenOf(pid int) []int {
+// Of lists the direct children of a process.
+func Of(pid int) []int {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // The pattern is well-formed.
 	var children []int
 	for _, path := range stats {
@@ -34,8 +32,8 @@ func childrenOf(pid int) []int {
 	return children
 }
 
-// alive reports whether the process exists and is more than a zombie.
-func alive(pid int) bool {
+// Alive reports whether the process exists and is more than a zombie.
+func Alive(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return false

@@ -5,13 +5,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
-
-// endWithParent makes the kernel kill the child when the starting thread ends.
-func endWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }
 
 // refuseMemory lets a running process have no more memory than it has now.
 func refuseMemory(pid int) error {

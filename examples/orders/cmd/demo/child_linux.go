@@ -1,5 +1,0 @@
-package main
-
-import "syscall"
-
-func endWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }

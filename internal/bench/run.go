@@ -1,0 +1,123 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math"
+	"time"
+
+	"github.com/outbox-relay/outbox-relay/internal/rocketmq/remoting"
+)
+
+// Bench is one run under way.
+type Bench struct {
+	cfg     Config
+	log     *slog.Logger
+	pool    *remoting.Pool // for everything but a pump's own messages
+	running string         // the case and its round
+	begin   time.Time
+	took    map[string]time.Duration // how long each case took last
+}
+
+// Run runs the cases and returns what they measured. It returns a report also with an error, of what was done until then. A
+// failed audit is an error, and ends the run.
+func Run(ctx context.Context, cfg Config) (*Report, error) {
+	pool, err := newPool(1)
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+	w := &Bench{cfg: cfg, log: cfg.Log, pool: pool, begin: time.Now(), took: map[string]time.Duration{}}
+	report, err := w.report(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(report.Results) == 0 {
+		if err := w.warmUp(ctx); err != nil {
+			return report, fmt.Errorf("warm up: %w", err)
+		}
+	}
+	for round := 1; round <= cfg.Repeat; round++ {
+		for _, c := range cfg.Cases {
+			if report.has(c.Name, round) || report.skipped(c.Name) {
+				continue
+			}
+			if round > 1 && cfg.Budget > 0 && time.Since(w.begin)+w.took[c.Name] > cfg.Budget {
+				report.Cut = true
+				continue
+			}
+			result, err := w.one(ctx, c, round)
+			if err != nil {
+				return report, fmt.Errorf("%s: %w", c.Name, err)
+			}
+			report.Results = append(report.Results, result)
+			if err := report.save(cfg.State); err != nil {
+				return report, err
+			}
+		}
+	}
+	return report, nil
+}
+
+// one runs a case once.
+func (w *Bench) one(ctx context.Context, c Case, round int) (Result, error) {
+	w.running = fmt.Sprintf("%s %d", c.Name, round)
+	begin := time.Now()
+	values, err := c.run(ctx, w)
+	took := time.Since(begin)
+	w.took[c.Name] = took
+	result := Result{Case: c.Name, Round: round, Values: values, Took: took.Seconds()}
+	if c.Rows > 0 {
+		result.Rows = w.cfg.Scale.rows(c.Rows)
+	}
+	var skipped *SkipError
+	if errors.As(err, &skipped) {
+		result.Skipped, err = skipped.Why, nil
+	}
+	if err != nil {
+		return result, err
+	}
+	maps.DeleteFunc(values, func(_ Measure, x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }) // of too few rows
+	attrs := []slog.Attr{slog.String("case", c.Name), slog.Int("round", round), slog.String("took", took.Round(100*time.Millisecond).String())}
+	if result.Skipped != "" {
+		attrs = append(attrs, slog.String("skipped", result.Skipped))
+	}
+	for _, m := range Measures() {
+		if value, ok := values[m]; ok {
+			attrs = append(attrs, slog.String(string(m), figure(value)))
+		}
+	}
+	w.log.LogAttrs(ctx, slog.LevelInfo, "case", attrs...)
+	return result, nil
+}
+
+// warmingUp is what runs before the first case.
+const warmingUp = "warm-up"
+
+// warmUp lets Java compile what the cases use, and PostgreSQL's buffers fill.
+func (w *Bench) warmUp(ctx context.Context) error {
+	w.running = warmingUp
+	for flush, rows := range map[Flush]int{Async: 60_000, Sync: 15_000} {
+		n := len(w.cfg.Servers.brokers(flush))
+		if w.cfg.Scale.Rows < 10_000 { // nothing is compiled by so few
+			rows = w.cfg.Scale.rows(rows)
+		}
+		if n == 0 {
+			continue
+		}
+		for _, run := range []func(context.Context, *Bench) (Values, error){
+			pump{kind: "transaction", size: 256, flush: flush, rows: rows, gather: 128, flying: 3}.run,
+			pump{kind: "normal", size: 256, flush: flush, rows: rows, gather: 8, flying: 3}.run,
+			drain{kind: "transaction", size: 256, flush: flush, rows: rows / 2, relays: 1, brokers: n}.run,
+		} {
+			if _, err := run(ctx, w); err != nil {
+				return err
+			}
+		}
+	}
+	w.log.LogAttrs(ctx, slog.LevelInfo, "warm", slog.String("took", time.Since(w.begin).Round(time.Second).String()))
+	return nil
+}
