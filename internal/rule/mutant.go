@@ -24,7 +24,7 @@ func Mutants() []Mutant {
 		},
 		{
 			Rule: "2", What: "halves do not carry their window, so that the broker refuses no late commit",
-			File: "internal/rocketmq/half.go", Old: "if h.Window > 0 {", New: "if h.Window < 0 {",
+			File: "internal/rocketmq/half.go", Old: "		add(\"CHECK_IMMUNITY_TIME_IN_SECONDS\", strconv.FormatInt(int64(h.Window/time.Second), 10))\n", New: "		_ = time.Second\n",
 			Package: "./internal/rocketmq", Tests: "TestWindow|TestProbe",
 		},
 		{
@@ -40,7 +40,7 @@ func Mutants() []Mutant {
 		{
 			Rule: "3", What: "a doubt is decided without reading the queue",
 			File:    "internal/relay/stage6_resolve.go",
-			Old:     "		proof, err := d.read(ctx, address, queue, from, doubts, found)\n		if err != nil {",
+			Old:     "		proof, err := d.read(ctx, address, queue, from, places, found)\n		if err != nil {",
 			New:     "		proof, err := ReadProof{Complete: true}, error(nil)\n		if err != nil {",
 			Package: simulation, Tests: "TestLives",
 		},
@@ -106,7 +106,7 @@ func Mutants() []Mutant {
 		{
 			Rule: "9", What: "absence is read without the dispatch barrier",
 			File:    "internal/relay/stage6_resolve.go",
-			Old:     "	if err := d.barrier(ctx, address, queues); err != nil {\n		return err\n	}\n",
+			Old:     "	if err := d.barrier(ctx, address, ripe); err != nil {\n		return err\n	}\n",
 			New:     "",
 			Package: simulation, Tests: "TestLives",
 		},
@@ -200,6 +200,27 @@ func Mutants() []Mutant {
 			Old:     "			if a.Code == codeIllegalOperation {",
 			New:     "			if false {",
 			Package: "./internal/relay/flowtest", Tests: "TestKilledBeforeTheMarginIsOver",
+		},
+		{
+			Rule: "f", What: "plain sends do not wait for the answers to earlier rows of their keys",
+			File:    "internal/relay/stage4_send.go",
+			Old:     "			b.after = append(b.after, earlier.answered)\n",
+			New:     "			_ = earlier\n",
+			Package: "./internal/relay",
+		},
+		{
+			Rule: "f", What: "plain messages are sent though their window is over",
+			File:    "internal/relay/stage4_send.go",
+			Old:     "		case time.Since(b.built) >= b.attempt.Window:",
+			New:     "		case false:",
+			Package: "./internal/relay",
+		},
+		{
+			Rule: "f", What: "a delayed message is not looked for where the broker keeps it",
+			File:    "internal/relay/readback.go",
+			Old:     "		for _, t := range o.kept {",
+			New:     "		for _, t := range o.kept[:0] {",
+			Package: "./internal/relay",
 		},
 	}
 }
