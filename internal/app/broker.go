@@ -35,6 +35,9 @@ func (a *app) reachBroker(ctx context.Context) error {
 	client, err := rocketmq.New(rocketmq.Options{
 		NameServers: strings.Join(a.cfg.NameServers, ";"),
 		Group:       a.cfg.Group,
+		Namespace:   a.cfg.Namespace,
+		Producers:   a.cfg.Producers,
+		OnProducer:  func() { a.metrics.Producer(context.WithoutCancel(ctx)) },
 		Instance:    a.cfg.Instance,
 		Connections: a.cfg.Connections,
 		SendTimeout: a.cfg.SendTimeout,
@@ -55,7 +58,7 @@ func (a *app) reachBroker(ctx context.Context) error {
 	topics := topicNames(a.topics())
 	err = a.await(ctx, conditionTopics, func(ctx context.Context) error {
 		err := client.Bind(ctx, topics)
-		if errors.Is(err, rocketmq.ErrTopicMissing) || errors.Is(err, rocketmq.ErrNotWritable) {
+		if errors.Is(err, rocketmq.ErrTopicMissing) || errors.Is(err, rocketmq.ErrNotWritable) || errors.Is(err, rocketmq.ErrNotNameServer) {
 			return mistake(err)
 		}
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
+	"github.com/outbox-relay/outbox-relay/internal/endpoint"
 	"github.com/outbox-relay/outbox-relay/txcheck"
 )
 
@@ -18,6 +19,7 @@ type checkbacks struct {
 	log     *slog.Logger
 	check   func(txcheck.Half) txcheck.Answer
 	onCheck func(txcheck.Half, txcheck.Answer)
+	names   endpoint.Names
 
 	running sync.Mutex // held while a question is answered
 	stopped bool
@@ -47,6 +49,7 @@ func (c *checkbacks) CheckLocalTransaction(m *primitive.MessageExt) (state primi
 		}
 	}()
 	half := checkedHalf(m)
+	half.Topic, half.Group = c.names.Plain(half.Topic), c.names.Plain(half.Group)
 	answer := c.check(half)
 	c.onCheck(half, answer)
 	c.log.Debug("check-back answered", slog.String("answer", answer.String()), slog.String("uniq_key", half.UniqKey),

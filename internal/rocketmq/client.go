@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
+	"github.com/outbox-relay/outbox-relay/internal/endpoint"
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq/remoting"
 )
@@ -18,7 +20,10 @@ type Client struct {
 	servers *nameServers
 	brokers *remoting.Pool
 	routes  *routes
-	session *session // nil before Bind
+	names   endpoint.Names
+
+	instances []string   // of the producers
+	session   *producers // nil before Bind
 }
 
 var _ relay.Broker = (*Client)(nil)
@@ -32,11 +37,13 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{options: o, log: o.Logger}
-	if c.servers, err = newNameServers(addresses, o.remoting(), o.RequestTimeout); err != nil {
+	c := &Client{options: o, names: o.names(), instances: instanceNames(&o)}
+	c.log = o.Logger.With(slog.Any("client_id", c.ClientIDs()))
+	c.options.Logger, c.options.Group = c.log, c.names.Wire(o.Group)
+	if c.servers, err = newNameServers(addresses, c.names, o.remoting(), o.RequestTimeout); err != nil {
 		return nil, err
 	}
-	c.routes = newRoutes(c.servers, o.RouteInterval, o.Logger)
+	c.routes = newRoutes(c.servers, o.RouteInterval, c.log)
 	r := o.remoting()
 	r.OnCircuit = c.circuitChanged
 	r.Probe = func(b *remoting.Batch) {
@@ -58,7 +65,7 @@ func (c *Client) Close() error {
 	if c.session != nil {
 		// The last answer to a check-back leaves right after the checker returned; the official client can be shut down when
 		// it has. A round trip of ours is long enough for that.
-		c.session.checks.stop()
+		c.session.stop()
 		ctx, cancel := context.WithTimeout(context.Background(), c.options.DialTimeout)
 		_, _ = c.servers.masters(ctx)
 		cancel()
@@ -69,12 +76,16 @@ func (c *Client) Close() error {
 	return err
 }
 
-// ClientID is how brokers list this producer in the group, as host@instance; "" before Bind.
+// ClientIDs is how brokers list the producers of this client in the group, once it is bound: address@instance each. They are
+// in each of its log lines as well.
+func (c *Client) ClientIDs() []string { return clientIDs(c.instances) }
+
+// ClientID is ClientIDs in one text; "" before Bind.
 func (c *Client) ClientID() string {
 	if c.session == nil {
 		return ""
 	}
-	return c.session.clientID()
+	return strings.Join(c.ClientIDs(), ",")
 }
 
 // Queues returns the topic's writable queues on masters whose circuit is not open, as last routed.

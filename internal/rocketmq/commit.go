@@ -39,7 +39,7 @@ func (c *Client) endTransactions(b *remoting.Batch, halves []relay.StoredHalf, w
 	for i := range halves {
 		h := &halves[i]
 		b.Begin(reqEndTransaction)
-		b.String("topic", h.Topic)
+		b.String("topic", c.names.Wire(h.Topic))
 		b.String("producerGroup", c.options.Group)
 		b.Int("tranStateTableOffset", h.HalfOffset)
 		b.Int("commitLogOffset", h.LogOffset)

@@ -31,9 +31,11 @@ func (c *Client) Halves(ctx context.Context, address string, halves []relay.Half
 	})
 	var properties []byte
 	for i := range halves {
+		h := halves[i]
+		h.Topic = c.names.Wire(h.Topic)
 		var err error
-		if properties, err = appendProperties(properties[:0], &halves[i], c.options.Group); err == nil {
-			err = addHalf(b, &halves[i], c.options.Group, properties)
+		if properties, err = appendProperties(properties[:0], &h, c.options.Group); err == nil {
+			err = addHalf(b, &h, c.options.Group, properties)
 		}
 		if err != nil {
 			answers[i].Code, answers[i].Remark = codeMessageIllegal, "not sent: "+err.Error()
