@@ -55,6 +55,8 @@ func (a *app) reachBroker(ctx context.Context) error {
 	}
 	a.closers.add("broker client", func(context.Context) error { return client.Close() })
 	a.client = client
+	a.clientID = strings.Join(client.ClientIDs(), ",")
+	a.log = a.log.With(slog.String("client_id", a.clientID))
 	topics := topicNames(a.topics())
 	err = a.await(ctx, conditionTopics, func(ctx context.Context) error {
 		err := client.Bind(ctx, topics)

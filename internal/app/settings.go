@@ -14,6 +14,7 @@ func (a *app) relayConfig() relay.Config {
 	r.PollBusy, r.PollIdle = c.Poll.Busy, c.Poll.Idle
 	r.Window, r.AppendMargin, r.CommitTimeout = c.Window, c.AppendMargin, c.CommitTimeout
 	r.Lease, r.Renew, r.Retention = c.Lease.Duration, c.Lease.Renew, c.Retention
+	r.LogSends = c.Log.Sends
 	r.At, r.Clock = a.at, a.clock
 	r.Retry = relay.Backoff{Initial: c.Retry.Initial, Factor: c.Retry.Factor, Jitter: c.Retry.Jitter, Max: c.Retry.Max}
 	return r

@@ -56,7 +56,7 @@ func New(cfg Config, o Options) (*Relay, error) {
 	}
 	return &Relay{
 		cfg: cfg, store: o.Store, broker: o.Broker, log: o.Log, metrics: o.Metrics, progress: o.Progress,
-		traces: traces{o.Tracer}, topics: make(map[string]Topic), clocks: newClocks(cfg, o.Broker, o.Log, o.Metrics),
+		traces: traces{tracer: o.Tracer, sends: newSendLog(cfg, o.Log), clientID: cfg.ClientID}, topics: make(map[string]Topic), clocks: newClocks(cfg, o.Broker, o.Log, o.Metrics),
 	}, nil
 }
 

@@ -38,7 +38,7 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{options: o, names: o.names(), instances: instanceNames(&o)}
-	c.log = o.Logger.With(slog.Any("client_id", c.ClientIDs()))
+	c.log = o.Logger.With(slog.String("client_id", strings.Join(c.ClientIDs(), ",")))
 	c.options.Logger, c.options.Group = c.log, c.names.Wire(o.Group)
 	if c.servers, err = newNameServers(addresses, c.names, o.remoting(), o.RequestTimeout); err != nil {
 		return nil, err
