@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outbox-relay/outbox-relay/internal/config"
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq"
 	"github.com/outbox-relay/outbox-relay/internal/telemetry"
@@ -41,7 +42,11 @@ func (a *app) reachBroker(ctx context.Context) error {
 		Instance:    a.cfg.Instance,
 		Connections: a.cfg.Connections,
 		SendTimeout: a.cfg.SendTimeout,
-		Check:       checker.Check,
+		Trace: rocketmq.TraceOptions{
+			Enabled: a.cfg.Trace.Enabled, Topic: a.cfg.Trace.Topic, Cloud: a.cfg.AccessChannel == config.ChannelCloud,
+			OnRecords: func(written bool, n int) { a.metrics.MessageTraces(context.WithoutCancel(ctx), written, n) },
+		},
+		Check: checker.Check,
 		OnCheck: func(_ txcheck.Half, answer txcheck.Answer) {
 			if a.at != nil {
 				a.at(relay.PointCheck)

@@ -24,7 +24,7 @@ func (c *Client) Bind(ctx context.Context, topics []string) error {
 		return errors.Join(errs...)
 	}
 	if c.session == nil {
-		s, err := newProducers(&c.options, c.instances, c.servers.addresses)
+		s, err := newProducers(&c.options, c.instances, c.servers.addresses, c.traces)
 		if err != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ type checkbacks struct {
 	check   func(txcheck.Half) txcheck.Answer
 	onCheck func(txcheck.Half, txcheck.Answer)
 	names   endpoint.Names
+	traces  *messageTraces
 
 	running sync.Mutex // held while a question is answered
 	stopped bool
@@ -55,14 +56,15 @@ func (c *checkbacks) CheckLocalTransaction(m *primitive.MessageExt) (state primi
 	c.log.Debug("check-back answered", slog.String("answer", answer.String()), slog.String("uniq_key", half.UniqKey),
 		slog.String("topic", half.Topic), slog.String("origin", half.Origin), slog.Time("born", half.Born),
 		slog.Int("checks", half.Checks))
+	state, traced := primitive.UnkonwnState, stateUnknown
 	switch answer {
 	case txcheck.Commit:
-		return primitive.CommitMessageState
+		state, traced = primitive.CommitMessageState, stateCommit
 	case txcheck.Rollback:
-		return primitive.RollbackMessageState
-	default:
-		return primitive.UnkonwnState
+		state, traced = primitive.RollbackMessageState, stateRollback
 	}
+	c.traces.checked(m.StoreHost, m.Topic, m.GetTags(), m.GetKeys(), half.UniqKey, traced)
+	return state
 }
 
 // ExecuteLocalTransaction implements primitive.TransactionListener. The session sends nothing, so it is never called.

@@ -24,6 +24,7 @@ type Client struct {
 
 	instances []string   // of the producers
 	session   *producers // nil before Bind
+	traces    *messageTraces
 }
 
 var _ relay.Broker = (*Client)(nil)
@@ -46,16 +47,22 @@ func New(o Options) (*Client, error) {
 	c.routes = newRoutes(c.servers, o.RouteInterval, c.log)
 	r := o.remoting()
 	r.OnCircuit = c.circuitChanged
-	r.Probe = func(b *remoting.Batch) {
-		b.Begin(reqGetMaxOffset)
-		b.String("topic", halfTopic)
-		b.Int("queueId", 0)
-		_ = b.End(nil) // a few bytes: cannot be too large
-	}
+	r.Probe = c.probe
 	if c.brokers, err = remoting.NewPool(r); err != nil {
 		return nil, fmt.Errorf("connections to brokers: %w", err)
 	}
+	if c.traces, err = newMessageTraces(c, o.Group); err != nil {
+		return nil, err
+	}
 	return c, nil
+}
+
+// probe asks a broker for next to nothing.
+func (c *Client) probe(b *remoting.Batch) {
+	b.Begin(reqGetMaxOffset)
+	b.String("topic", halfTopic)
+	b.Int("queueId", 0)
+	_ = b.End(nil) // a few bytes: cannot be too large
 }
 
 // Close ends the session and every connection. What is in flight fails. The official client leaves goroutines behind, one of
@@ -71,6 +78,7 @@ func (c *Client) Close() error {
 		cancel()
 		err = c.session.close()
 	}
+	c.traces.close() // what was answered to the last check-backs is in it
 	c.brokers.Close()
 	c.servers.pool.Close()
 	return err

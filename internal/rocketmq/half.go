@@ -28,6 +28,7 @@ func (c *Client) Halves(ctx context.Context, address string, halves []relay.Half
 	at := make([]int, 0, len(halves)) // request to half
 	b := c.brokers.Batch(len(halves), c.options.SendTimeout, func(i int, r remoting.Reply) {
 		answers[at[i]] = halfAnswer(r)
+		c.traces.half(address, &halves[at[i]], r)
 	})
 	var properties []byte
 	for i := range halves {

@@ -38,6 +38,8 @@ type Options struct {
 	JSON bool
 	// Dial makes connections to name servers and brokers. Default: plain TCP.
 	Dial remoting.Dialer
+	// Trace is RocketMQ's message trace. Default: none.
+	Trace TraceOptions
 	// Check answers check-backs. It must be quick and must not block. Default: always txcheck.Unknown.
 	Check func(txcheck.Half) txcheck.Answer
 	// OnCheck, if set, is told of every check-back and its answer, to be counted.

@@ -26,10 +26,10 @@ func instanceNames(o *Options) []string {
 }
 
 // newProducers makes and starts them.
-func newProducers(o *Options, instances, nameServers []string) (*producers, error) {
+func newProducers(o *Options, instances, nameServers []string, traces *messageTraces) (*producers, error) {
 	p := &producers{}
 	for _, instance := range instances {
-		checks := &checkbacks{log: o.Logger, check: o.Check, onCheck: o.OnCheck, names: o.names()}
+		checks := &checkbacks{log: o.Logger, check: o.Check, onCheck: o.OnCheck, names: o.names(), traces: traces}
 		s, err := newSession(o, instance, nameServers, checks)
 		if err != nil {
 			return nil, errors.Join(err, p.close())
