@@ -245,12 +245,12 @@ func TestTraceIsSeenByMqadmin(t *testing.T) {
 
 	shown, err := stack.Admin(t.Context(), ns.Addr, opts, "queryMsgTraceById", "-n", ns.Addr, "-i", committed.UniqKey)
 	require.NoError(t, err)
-	t.Log(shown)
+	t.Log(shown[strings.Index(shown, "#"):])
 	require.Contains(t, shown, "Pub")
 	require.Contains(t, shown, b.group)
 	require.Contains(t, shown, "success")
 	id := strings.Split(of(committed.UniqKey, "Pub")[0], "|")[12]
-	shown, err = stack.Admin(t.Context(), ns.Addr, opts, "queryMsgById", "-n", ns.Addr, "-i", id)
+	shown, err = stack.Admin(t.Context(), ns.Addr, opts, "queryMsgById", "-n", ns.Addr, "-t", "orders", "-i", id)
 	require.NoError(t, err)
 	require.Contains(t, shown, committed.UniqKey, "the offset id leads to the message")
 
