@@ -139,8 +139,8 @@ func (a *app) serve(ctx context.Context) error {
 func (a *app) flow(ctx context.Context) error {
 	r, err := relay.New(a.relayConfig(), relay.Options{
 		Store: a.store, Broker: a.client, Log: telemetry.Component(a.base, "relay").With(slog.String("client_id", a.clientID)),
-		Metrics: a.metrics,
-		Tracer:  a.telemetry.Tracer(), Progress: a.progress.Tick,
+		Metrics: a.metrics, Span: a.spanAttributes(),
+		Tracer: a.telemetry.Tracer(), Progress: a.progress.Tick,
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 )
 
@@ -18,6 +20,15 @@ func (a *app) relayConfig() relay.Config {
 	r.At, r.Clock = a.at, a.clock
 	r.Retry = relay.Backoff{Initial: c.Retry.Initial, Factor: c.Retry.Factor, Jitter: c.Retry.Jitter, Max: c.Retry.Max}
 	return r
+}
+
+// spanAttributes are those of OpenTelemetry's conventions that are the same on every span.
+func (a *app) spanAttributes() []attribute.KeyValue {
+	attributes := []attribute.KeyValue{attribute.String("messaging.client.id", a.clientID)}
+	if a.cfg.Namespace != "" {
+		attributes = append(attributes, attribute.String("messaging.rocketmq.namespace", a.cfg.Namespace))
+	}
+	return attributes
 }
 
 func (a *app) topics() []relay.Topic {

@@ -65,7 +65,7 @@ func TestLineOfEveryAttempt(t *testing.T) {
 func TestSpanNamesTheClient(t *testing.T) {
 	t.Parallel()
 	spans := record(t, func(tr traces) {
-		tr.clientID = "10.0.0.9@pod-7#1"
+		tr.more = []attribute.KeyValue{attribute.String("messaging.client.id", "10.0.0.9@pod-7#1")}
 		tr.end(traced("01"), "", time.Now())
 	})
 	require.Contains(t, spans[0].Attributes(), attribute.String("messaging.client.id", "10.0.0.9@pod-7#1"))

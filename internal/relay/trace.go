@@ -17,9 +17,9 @@ import (
 // transaction that inserted it. A row without a trace context belongs to no trace and gets no span. The message carries the
 // row's own context, so that a consumer's span hangs from the application's, relay or no relay.
 type traces struct {
-	tracer   trace.Tracer
-	sends    sendLog
-	clientID string
+	tracer trace.Tracer
+	sends  sendLog
+	more   []attribute.KeyValue // such as the client id
 }
 
 // end makes the span of one row: from the born time of its half until now. reason "" means that the message is on its topic.
@@ -37,9 +37,7 @@ func (t traces) end(it *item, reason Reason, now time.Time) {
 		return
 	}
 	span.SetAttributes(spanAttributes(it)...)
-	if t.clientID != "" {
-		span.SetAttributes(attribute.String("messaging.client.id", t.clientID))
-	}
+	span.SetAttributes(t.more...)
 	if reason != "" {
 		span.SetAttributes(attribute.String("error.type", string(reason)))
 		span.SetStatus(codes.Error, string(reason))
