@@ -132,3 +132,37 @@ func sendsAreLogged(t *testing.T, p *process, rows int) {
 	}
 	require.Len(t, seen, rows)
 }
+
+// The trace of every row, with what was still waiting when the relay was stopped.
+func TestTraceOfEveryRow(t *testing.T) {
+	t.Parallel()
+	servers := stacktest.Shared(t)
+	w := newWorld(t)
+	traces := servers.TopicOf(t, 1, "NORMAL")
+	const rows = 300
+	w.insert(rows)
+	p := start(t, w.config(fmt.Sprintf("trace: {enabled: true, topic: %q}", traces)))
+	p.eventually("published", func() bool { return w.count("outbox") == 0 })
+	require.NoError(t, p.end())
+
+	kinds := map[string]map[string]bool{"Pub": {}, "EndTransaction": {}}
+	messages, err := stack.ReadTopic(t.Context(), w.nameServer, traces)
+	require.NoError(t, err)
+	for _, m := range messages {
+		for record := range strings.SplitSeq(strings.TrimSuffix(string(m.Body), "\x02"), "\x02") {
+			fields := strings.Split(record, "\x01")
+			require.Equal(t, w.group, fields[3])
+			require.Equal(t, w.topic, fields[4])
+			require.Contains(t, m.Keys, fields[5])
+			kinds[fields[0]][fields[5]] = true
+		}
+	}
+	sent, err := stack.ReadTopic(t.Context(), w.nameServer, w.topic)
+	require.NoError(t, err)
+	require.Len(t, sent, rows)
+	for _, m := range sent {
+		require.True(t, kinds["Pub"][m.ID], m.ID)
+		require.True(t, kinds["EndTransaction"][m.ID], m.ID)
+	}
+	require.Empty(t, p.log.with("message traces"), "nothing was dropped")
+}

@@ -51,6 +51,8 @@ func (n Names) Plain(name string) string { return strings.TrimPrefix(name, n.pre
 // system reports whether a topic or group is RocketMQ's own, which namespaces do not concern (NamespaceUtil.isSystemResource).
 func system(name string) bool {
 	return strings.HasPrefix(name, "rmq_sys_") || strings.HasPrefix(name, "RMQ_SYS_") || strings.HasPrefix(name, "CID_RMQ_SYS_") ||
-		slices.Contains([]string{"TBW102", "SCHEDULE_TOPIC_XXXX", "BenchmarkTest", "OFFSET_MOVED_EVENT", "TRANS_CHECK_MAX_TIME_TOPIC",
-			"SELF_TEST_TOPIC", "TOOLS_CONSUMER"}, name)
+		slices.Contains([]string{
+			"TBW102", "SCHEDULE_TOPIC_XXXX", "BenchmarkTest", "OFFSET_MOVED_EVENT", "TRANS_CHECK_MAX_TIME_TOPIC",
+			"SELF_TEST_TOPIC", "TOOLS_CONSUMER",
+		}, name)
 }

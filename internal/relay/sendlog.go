@@ -28,9 +28,9 @@ func (l sendLog) end(it *item, reason Reason, now time.Time) {
 	if l.log == nil {
 		return
 	}
-	level, text, status := slog.LevelInfo, "sent", "SEND_OK"
+	status := "SEND_OK"
 	if reason != "" {
-		level, text, status = slog.LevelWarn, "not sent", string(reason)
+		status = string(reason)
 	}
 	attrs := []slog.Attr{
 		slog.Int64("row", it.row.ID), slog.String("topic", it.row.Topic), slog.String("keys", it.half.Keys),
@@ -43,7 +43,11 @@ func (l sendLog) end(it *item, reason Reason, now time.Time) {
 	if !it.half.Born.IsZero() {
 		attrs = append(attrs, slog.Int64("ms", max(0, now.Sub(it.half.Born).Milliseconds())))
 	}
-	l.log.LogAttrs(context.Background(), level, text, attrs...)
+	if reason != "" {
+		l.log.LogAttrs(context.Background(), slog.LevelWarn, "not sent", attrs...)
+		return
+	}
+	l.log.LogAttrs(context.Background(), slog.LevelInfo, "sent", attrs...)
 }
 
 // OffsetMessageID is the id that says where a message lies (MessageDecoder.createMessageId): the address of the broker that

@@ -14,7 +14,7 @@ import (
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq/remoting"
 )
 
-// ErrNotNameServer: every server in the list of name servers is something else, such as a broker. Definitive.
+// ErrNotNameServer means that every server in the list of name servers is something else, such as a broker. Definitive.
 var ErrNotNameServer = errors.New("not a name server")
 
 // A diagnosis says in words why a name server that never answered does not, so that the first message is enough to mend it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -178,7 +179,9 @@ func TestTraceTopicOfTheCloud(t *testing.T) {
 	done := make(chan struct{})
 	c.Commit(s.Address(), []relay.StoredHalf{{Topic: "orders", UniqKey: h.UniqKey}}, time.Second, func(int, relay.Answer) { close(done) })
 	<-done
-	fields["TRACE_ON"] = "false" // the broker wants no trace
+	off := maps.Clone(fields)
+	off["TRACE_ON"] = "false" // the broker wants no trace
+	s.Answer(reqSendMessageV2, fakemq.Reply{Fields: off})
 	require.Zero(t, c.Halves(t.Context(), s.Address(), []relay.Half{{Topic: "orders", UniqKey: uniqKey(), Body: []byte("x")}})[0].Code)
 	require.NoError(t, c.Close(), "which writes what is left")
 	require.EqualValues(t, 2, n.written.Load())

@@ -125,3 +125,23 @@ func TestDialGoesToAnAddressWithoutAskingForNames(t *testing.T) {
 		require.NoError(t, nc.Close())
 	}
 }
+
+// A name that moves is followed at the next connection: nothing keeps what it stood for.
+func TestNameIsResolvedAnewForEachConnection(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	d := addressDialer{
+		lookup: func(context.Context, string) ([]net.IPAddr, error) {
+			asked++
+			return []net.IPAddr{{IP: net.IPv4(10, 0, 0, byte(asked))}}, nil
+		},
+		dial: func(_ context.Context, address string) (net.Conn, error) {
+			return end{to: address, closed: new(int)}, nil
+		},
+	}
+	for _, want := range []string{"10.0.0.1:9876", "10.0.0.2:9876"} {
+		nc, err := d.dialAny(t.Context(), "ns:9876")
+		require.NoError(t, err)
+		require.Equal(t, want, nc.(end).to)
+	}
+}
