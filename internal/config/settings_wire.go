@@ -36,7 +36,7 @@ func wireSettings() []Setting {
 			Key: "producers", Default: "1",
 			Doc: "Producers that this relay registers in the group, each with a client id of its own. They answer check-backs and send no " +
 				"message: one is enough. More answer more check-backs at a time; throughput comes from `connections`.",
-		}, integer(), func(c *Config) *int { return &c.Producers }, between(1, 5, strconv.Itoa)),
+		}, integer(), func(c *Config) *int { return &c.Producers }, fewProducers()),
 		define(Setting{
 			Key: "access_channel", Default: ChannelLocal,
 			Doc: "Where message traces go: local is a topic of this cluster, cloud is ApsaraMQ, where the topic is that of the broker's region " +
@@ -58,6 +58,14 @@ func wireSettings() []Setting {
 			Doc: "Log one line for each attempt to publish a row, sent or not: ids, topic, queue, outcome and time, never the payload. At " +
 				"thousands of rows a second the log costs more than the sending.",
 		}, boolean(), func(c *Config) *bool { return &c.Log.Sends }),
+	}
+}
+
+// fewProducers is RocketMQ's advice for producers: few in a process, each shared by everything in it.
+func fewProducers() rule[int] {
+	return rule[int]{
+		text: "1 to 5, because each is a client of every broker, and more bring nothing",
+		ok:   func(n int) bool { return n >= 1 && n <= 5 },
 	}
 }
 
