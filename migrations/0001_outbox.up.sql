@@ -108,6 +108,7 @@ CREATE TABLE outbox_topic (
     topic    text PRIMARY KEY,
     type     text NOT NULL DEFAULT 'transaction' CHECK (type IN ('transaction', 'normal', 'fifo', 'delay')),
     mode     text NOT NULL DEFAULT '' CHECK (mode IN ('', 'sync', 'async', 'oneway')), -- of type normal
+    namespace text NOT NULL DEFAULT '', -- of the RocketMQ instance: the same name in another is another topic
     delivery text NOT NULL DEFAULT 'exactly_once' CHECK (delivery IN ('exactly_once', 'at_least_once')),
     on_dead  text NOT NULL DEFAULT 'block' CHECK (on_dead IN ('block', 'skip')),
     queues   text[],                             -- 'broker:queue', the fixed list that ordering keys are hashed over

@@ -64,7 +64,7 @@ func TestFromEmptyDatabaseToPublishedRows(t *testing.T) {
 	require.Contains(t, stderr, "10 pending rows")
 
 	relay := begin(t, environ, "run")
-	relay.says(`"msg":"readiness changed","component":"app","ready":true`)
+	relay.says(`"ready":true`)
 	require.Eventually(t, func() bool { return left(t, db) == 0 }, patience, 20*time.Millisecond)
 	require.Equal(t, http.StatusOK, status(t, relay, "/readyz"))
 	require.Equal(t, http.StatusOK, status(t, relay, "/healthz"))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outbox-relay/outbox-relay/internal/config"
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq"
 	"github.com/outbox-relay/outbox-relay/internal/telemetry"
@@ -35,10 +36,17 @@ func (a *app) reachBroker(ctx context.Context) error {
 	client, err := rocketmq.New(rocketmq.Options{
 		NameServers: strings.Join(a.cfg.NameServers, ";"),
 		Group:       a.cfg.Group,
+		Namespace:   a.cfg.Namespace,
+		Producers:   a.cfg.Producers,
+		OnProducer:  func() { a.metrics.Producer(context.WithoutCancel(ctx)) },
 		Instance:    a.cfg.Instance,
 		Connections: a.cfg.Connections,
 		SendTimeout: a.cfg.SendTimeout,
-		Check:       checker.Check,
+		Trace: rocketmq.TraceOptions{
+			Enabled: a.cfg.Trace.Enabled, Topic: a.cfg.Trace.Topic, Cloud: a.cfg.AccessChannel == config.ChannelCloud,
+			OnRecords: func(written bool, n int) { a.metrics.MessageTraces(context.WithoutCancel(ctx), written, n) },
+		},
+		Check: checker.Check,
 		OnCheck: func(_ txcheck.Half, answer txcheck.Answer) {
 			if a.at != nil {
 				a.at(relay.PointCheck)
@@ -52,10 +60,12 @@ func (a *app) reachBroker(ctx context.Context) error {
 	}
 	a.closers.add("broker client", func(context.Context) error { return client.Close() })
 	a.client = client
+	a.clientID = strings.Join(client.ClientIDs(), ",")
+	a.log = a.log.With(slog.String("client_id", a.clientID))
 	topics := topicNames(a.topics())
 	err = a.await(ctx, conditionTopics, func(ctx context.Context) error {
 		err := client.Bind(ctx, topics)
-		if errors.Is(err, rocketmq.ErrTopicMissing) || errors.Is(err, rocketmq.ErrNotWritable) {
+		if errors.Is(err, rocketmq.ErrTopicMissing) || errors.Is(err, rocketmq.ErrNotWritable) || errors.Is(err, rocketmq.ErrNotNameServer) {
 			return mistake(err)
 		}
 		return err

@@ -25,7 +25,7 @@ func askBrokers(ctx context.Context, cfg *config.Config) (*brokers, error) {
 		return &brokers{unknown: errNoNameServers}, nil
 	}
 	client, err := rocketmq.New(rocketmq.Options{
-		NameServers: strings.Join(cfg.NameServers, ";"), Group: cfg.Group, Instance: cfg.Instance,
+		NameServers: strings.Join(cfg.NameServers, ";"), Group: cfg.Group, Namespace: cfg.Namespace, Instance: cfg.Instance,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

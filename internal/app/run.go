@@ -60,6 +60,7 @@ type app struct {
 	store     *postgres.Store
 	origin    string
 	client    *rocketmq.Client
+	clientID  string                      // how brokers list it
 	relay     atomic.Pointer[relay.Relay] // once the flow runs
 
 	unexamined examination // by watch, once it runs
@@ -140,7 +141,8 @@ func (a *app) serve(ctx context.Context) error {
 // shutdown.grace.
 func (a *app) flow(ctx context.Context) error {
 	r, err := relay.New(a.relayConfig(), relay.Options{
-		Store: a.store, Broker: a.client, Log: telemetry.Component(a.base, "relay"), Metrics: a.metrics,
+		Store: a.store, Broker: a.client, Log: telemetry.Component(a.base, "relay").With(slog.String("client_id", a.clientID)),
+		Metrics: a.metrics, Span: a.spanAttributes(),
 		Tracer: a.telemetry.Tracer(), Progress: a.progress.Tick,
 	})
 	if err != nil {

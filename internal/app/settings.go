@@ -3,6 +3,8 @@ package app
 import (
 	"slices"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 )
 
@@ -17,6 +19,7 @@ func (a *app) relayConfig() relay.Config {
 	r.PollBusy, r.PollIdle = c.Poll.Busy, c.Poll.Idle
 	r.Window, r.AppendMargin, r.CommitTimeout = c.Window, c.AppendMargin, c.CommitTimeout
 	r.Lease, r.Renew, r.Retention = c.Lease.Duration, c.Lease.Renew, c.Retention
+	r.LogSends = c.Log.Sends
 	r.At, r.Clock = a.at, a.clock
 	r.Retry = relay.Backoff{Initial: c.Retry.Initial, Factor: c.Retry.Factor, Jitter: c.Retry.Jitter, Max: c.Retry.Max}
 	return r
@@ -35,10 +38,19 @@ func (a *app) topic(name string) relay.Topic {
 // exact reports whether any topic promises exactly once.
 func (a *app) exact() bool { return slices.ContainsFunc(a.topics(), relay.Topic.Exact) }
 
+// spanAttributes are those of OpenTelemetry's conventions that are the same on every span.
+func (a *app) spanAttributes() []attribute.KeyValue {
+	attributes := []attribute.KeyValue{attribute.String("messaging.client.id", a.clientID)}
+	if a.cfg.Namespace != "" {
+		attributes = append(attributes, attribute.String("messaging.rocketmq.namespace", a.cfg.Namespace))
+	}
+	return attributes
+}
+
 func (a *app) topics() []relay.Topic {
 	topics := make([]relay.Topic, len(a.cfg.Topics))
 	for i, t := range a.cfg.Topics {
-		topics[i] = relay.Topic{Name: t.Name, Type: t.Type, Mode: t.Mode, Delivery: t.Delivery, OnDead: t.OnDead}
+		topics[i] = relay.Topic{Name: t.Name, Namespace: a.cfg.Namespace, Type: t.Type, Mode: t.Mode, Delivery: t.Delivery, OnDead: t.OnDead}
 	}
 	return topics
 }

@@ -183,13 +183,13 @@ func TestEverySettingReachesTheRelay(t *testing.T) {
 		Instance: "i", Topics: []config.Topic{{Name: "t", Type: "transaction", OnDead: "skip", Delivery: "exactly_once"}},
 		Batch: config.Batch{Rows: 11, Bytes: 12, InFlight: 13}, Send: config.Send{Messages: 31, Bytes: 32}, Poll: config.Poll{Busy: 14, Idle: 15}, Window: 16 * time.Second,
 		AppendMargin: 17, CommitTimeout: 18, Lease: config.Lease{Duration: 190, Renew: 20}, Retention: 21,
-		Retry: config.Retry{Initial: 22, Factor: 2.3, Jitter: 0.24, Max: 25},
+		Retry: config.Retry{Initial: 22, Factor: 2.3, Jitter: 0.24, Max: 25}, Log: config.Log{Sends: true},
 	}}
 	got := a.relayConfig()
 	want := relay.Config{
 		Instance: "i", Version: "v1", Topics: []relay.Topic{{Name: "t", Type: relay.TypeTransaction, OnDead: relay.OnDeadSkip, Delivery: relay.ExactlyOnce}},
 		BatchRows: 11, BatchBytes: 12, InFlight: 13, SendMessages: 31, SendBytes: 32, PollBusy: 14, PollIdle: 15, Window: 16 * time.Second, AppendMargin: 17, CommitTimeout: 18,
-		Lease: 190, Renew: 20, Retention: 21, Retry: relay.Backoff{Initial: 22, Factor: 2.3, Jitter: 0.24, Max: 25},
+		Lease: 190, Renew: 20, Retention: 21, Retry: relay.Backoff{Initial: 22, Factor: 2.3, Jitter: 0.24, Max: 25}, LogSends: true,
 	}
 	require.Equal(t, want, got)
 	require.NoError(t, got.Validate())

@@ -13,6 +13,10 @@ type Config struct {
 	Group         string
 	Instance      string
 	Connections   int
+	Namespace     string // of topics and group, "" = none
+	Producers     int
+	AccessChannel string // ChannelLocal or ChannelCloud
+	Trace         Trace
 	Batch         Batch
 	Send          Send
 	Poll          Poll
@@ -84,6 +88,7 @@ type HTTP struct {
 type Log struct {
 	Level  slog.Level
 	Format string // json or text
+	Sends  bool   // a line for each attempt to publish a row
 }
 
 // Shutdown times the graceful stop.

@@ -19,8 +19,6 @@ func TestVariablesThatAreNoSettings(t *testing.T) {
 		"OUTBOX_RELAY_TLS_CA=/x":                   "env OUTBOX_RELAY_TLS_CA: is not supported yet: connections to brokers are plain TCP",
 		"OUTBOX_RELAY_ACCESS_KEY=hunter2":          "env OUTBOX_RELAY_ACCESS_KEY: is not supported yet: the relay cannot sign",
 		"OUTBOX_RELAY_SECRET_KEY_FILE=/x":          "env OUTBOX_RELAY_SECRET_KEY_FILE: is not supported yet",
-		"OUTBOX_RELAY_NAMESPACE=x":                 "env OUTBOX_RELAY_NAMESPACE: is not supported yet: topics and the group are used as they are written",
-		"OUTBOX_RELAY_TRACE_ENABLED=1":             "env OUTBOX_RELAY_TRACE_ENABLED: is not supported yet: RocketMQ's message trace is off",
 		"OUTBOX_RELAY_ENTIRELY_UNHEARD_OF=hunter2": "env OUTBOX_RELAY_ENTIRELY_UNHEARD_OF: is unknown",
 		// Those of a Service with another name are none of Kubernetes'.
 		"OUTBOX_RELAY_METRICS_SERVICE_HOST=10.0.0.1": "env OUTBOX_RELAY_METRICS_SERVICE_HOST: is unknown",

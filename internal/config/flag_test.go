@@ -20,7 +20,7 @@ func TestFlagsOfSomeSettings(t *testing.T) {
 	for prefix, want := range map[string][]string{
 		"database.":       {"database-schema", "database-url", "database-url-file"},
 		"database.schema": {"database-schema"},
-		"log.":            {"log-format", "log-level"},
+		"log.":            {"log-format", "log-level", "log-sends"},
 		"http.":           {"http-listen", "http-pprof"},
 		"nothing.":        nil,
 	} {

@@ -38,6 +38,7 @@ func Load(in Input, need Need) (*Config, error) {
 	l.addFlags(in.Flags)
 	l.addSecretFiles()
 	c := l.build()
+	c.deriveNamespace()
 	l.checkTogether(c)
 	if len(l.mistakes) > 0 {
 		return nil, Mistakes(l.mistakes)
@@ -200,6 +201,9 @@ func (l *loader) origins(c *Config) []Origin {
 		source := l.source(s.Key)
 		if source == "" {
 			source = "not set"
+			if s.Key == "namespace" && c.Namespace != "" {
+				source = "nameservers"
+			}
 		}
 		origins[i] = Origin{Key: s.Key, Value: s.show(c), Source: source}
 	}

@@ -48,8 +48,7 @@ The file is named by ` + "`--config`" + ` or ` + "`OUTBOX_RELAY_CONFIG`" + `. Th
   Service of that name).
 - Secrets can be in files: ` + "`database.url_file`" + `. They are never logged or printed.
 - Telemetry by OTLP is set with OpenTelemetry's own variables, such as ` + "`OTEL_EXPORTER_OTLP_ENDPOINT`" + `; see [metrics.md](metrics.md).
-- Not there yet, and refused: TLS, credentials and namespaces for
-  RocketMQ, RocketMQ's message trace.
+- Not there yet, and refused: TLS and credentials for RocketMQ.
 
 Durations have units (` + "`500ms`, `10s`, `24h`, `7d`" + `), sizes may have (` + "`65536`, `512KiB`, `8MiB`" + `).
 

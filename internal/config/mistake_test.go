@@ -31,11 +31,11 @@ func TestUnsupportedSettingsAreNotSettings(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{
 		"tls.ca", "tls", "tls_ca", "TLS_ENABLED", "access_key", "secret_key", "ACCESS_KEY_FILE", "security_token", "credentials.access_key",
-		"namespace", "trace.enabled", "trace_topic", "secret-key",
+		"secret-key",
 	} {
 		require.Contains(t, unsupported(key), "is not supported yet", key)
 	}
-	for _, key := range []string{"tlsx", "window", "names", "tracer", ""} {
+	for _, key := range []string{"tlsx", "window", "names", "tracer", "namespace", "trace.enabled", ""} {
 		require.Empty(t, unsupported(key), key)
 	}
 }

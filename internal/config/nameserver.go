@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/outbox-relay/outbox-relay/internal/endpoint"
 )
 
 // nameServers reads a list of name servers into host:port each.
@@ -32,12 +34,9 @@ func nameServers() kind[[]string] {
 
 // nameServer returns s as host:port, or the rule that it breaks.
 func nameServer(s string) (server, rule string) {
-	if strings.HasPrefix(s, "https://") {
-		return "", "must be host:port or http://host:port: TLS is not supported yet"
-	}
-	server = strings.TrimSuffix(strings.TrimPrefix(s, "http://"), "/")
-	if rule := hostPort(server, 1); rule != "" {
-		return "", rule + ", or http:// before it"
+	server, err := endpoint.Parse(s)
+	if err != nil {
+		return "", err.Error()
 	}
 	return server, ""
 }

@@ -10,65 +10,6 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestNameServer(t *testing.T) {
-	t.Parallel()
-	const (
-		form = "must be host:port, or http:// before it"
-		port = "must be host:port with a port from 1 to 65535, or http:// before it"
-		tls  = "must be host:port or http://host:port: TLS is not supported yet"
-	)
-	for _, test := range []struct{ given, want, rule string }{
-		{given: "ns:9876", want: "ns:9876"},
-		{given: "ns:1", want: "ns:1"},
-		{given: "ns:65535", want: "ns:65535"},
-		{given: "http://ns:9876", want: "ns:9876"},
-		{given: "http://ns:9876/", want: "ns:9876"},
-		{given: "ns:9876/", want: "ns:9876"},
-		{given: "[::1]:9876", want: "[::1]:9876"},
-		{given: "[fe80::1%eth0]:9876", want: "[fe80::1%eth0]:9876"},
-		{given: "namesrv_1.rocketmq.svc.cluster.local:9876", want: "namesrv_1.rocketmq.svc.cluster.local:9876"},
-
-		{given: "", rule: form},
-		{given: "ns", rule: form},
-		{given: "::1:9876", rule: form},
-		{given: ":9876", rule: form},
-		{given: "[]:9876", rule: form},
-		{given: "http://", rule: form},
-		{given: "http://ns", rule: form},
-		{given: "http://http://ns:9876", rule: form},
-		{given: "tcp://ns:9876", rule: form},
-		{given: "user:secret@ns:9876", rule: form},
-		{given: "user@ns:9876", rule: form},
-		{given: "ns?a=b:9876", rule: form},
-		{given: "ns#a:9876", rule: form},
-		{given: "two words:9876", rule: form},
-		{given: "tab\there:9876", rule: form},
-		{given: "line\nbreak:9876", rule: form},
-		{given: "zero\x00:9876", rule: form},
-		// The client is given one text with ; between the servers: these would become two.
-		{given: "a;b:9876", rule: form},
-		{given: "a,b:9876", rule: form},
-
-		{given: "ns:", rule: port},
-		{given: "ns:0", rule: port},
-		{given: "ns:-1", rule: port},
-		{given: "ns:+9876", rule: port},
-		{given: "ns:65536", rule: port},
-		{given: "ns:99999999999999999999", rule: port},
-		{given: "ns:0x50", rule: port},
-		{given: "ns:http", rule: port},
-		{given: "ns:9876/path", rule: port},
-		{given: "http://ns:9876//", rule: port},
-
-		{given: "https://ns:9876", rule: tls},
-		{given: "https://", rule: tls},
-	} {
-		got, rule := nameServer(test.given)
-		require.Equal(t, test.rule, rule, "%q", test.given)
-		require.Equal(t, test.want, got, "%q", test.given)
-	}
-}
-
 func TestNameServersAreSeparatedAsUsersWriteThem(t *testing.T) {
 	t.Parallel()
 	want := []string{"a:1", "b:2"}

@@ -42,6 +42,12 @@ func alternatives() map[string][3]string {
 		"log.level":         {"debug", "warn", "error"},
 		"log.format":        {"text", "text", "text"}, // there are only two
 		"shutdown.grace":    {"1s", "9s", "10m"},
+		"namespace":         {"nsA", "nsB", "MQ_INST_1_B"},
+		"producers":         {"2", "3", "5"},
+		"access_channel":    {"cloud", "cloud", "cloud"}, // there are only two
+		"trace.enabled":     {"true", "true", "true"},
+		"trace.topic":       {"one", "two", "three"},
+		"log.sends":         {"true", "true", "true"},
 	}
 }
 

@@ -10,7 +10,8 @@ import (
 // Settings returns every setting, in the order of the documentation. What is not in this list does not exist: see
 // unsupported.go for what is refused with a word of explanation.
 func Settings() []Setting {
-	return slices.Concat(databaseSettings(), brokerSettings(), flowSettings(), promiseSettings(), retrySettings(), processSettings(), profileSettings())
+	return slices.Concat(databaseSettings(), brokerSettings(), flowSettings(), promiseSettings(), retrySettings(), processSettings(),
+		profileSettings(), wireSettings())
 }
 
 func databaseSettings() []Setting {
@@ -38,8 +39,8 @@ func brokerSettings() []Setting {
 	return []Setting{
 		define(Setting{
 			Key: "nameservers", Repeatable: true,
-			Doc: "RocketMQ's name servers: host:port, or http://host:port. A YAML list, or text separated by `;` or `,`. Required. " +
-				"Names are better than addresses: they are resolved anew.",
+			Doc: "RocketMQ's name servers: host:port, [IPv6]:port, or http:// before either. A YAML list, or text separated by `;` or `,`. " +
+				"Required. Names are better than addresses: they are resolved anew for each connection. See endpoints.md.",
 		}, nameServers(), func(c *Config) *[]string { return &c.NameServers }),
 		define(Setting{
 			Key: "topics", Repeatable: true,

@@ -39,7 +39,7 @@ func relations() []relation {
 // checkTogether checks the rules about several settings, where each of them is right by itself. The mistake is reported at
 // the strongest source: the one that was written last is most likely the one to mend.
 func (l *loader) checkTogether(c *Config) {
-	for _, r := range relations() {
+	for _, r := range append(relations(), wireRelations()...) {
 		blamed, shown, broken := "", []any{}, false
 		for _, key := range r.keys {
 			s, _ := l.setting(key)
@@ -76,6 +76,7 @@ func warnings(c *Config, environ []string) []string {
 			ws = append(ws, fmt.Sprintf("name server %s is an address: a host name would follow it when it moves", server))
 		}
 	}
+	ws = append(ws, wireWarnings(c)...)
 	variables := environment(environ)
 	for _, name := range keysOf(variables) {
 		if (strings.HasPrefix(name, "ROCKETMQ_") || strings.HasPrefix(name, "ALIBABA_CLOUD_")) &&

@@ -12,10 +12,6 @@ func unsupported(key string) string {
 	case first == "access_key" || first == "secret_key" || first == "security_token" || first == "credentials" ||
 		strings.HasPrefix(first, "access_key_") || strings.HasPrefix(first, "secret_key_") || strings.HasPrefix(first, "credentials_"):
 		return "is not supported yet: the relay cannot sign its requests"
-	case first == "namespace":
-		return "is not supported yet: topics and the group are used as they are written"
-	case first == "trace" || strings.HasPrefix(first, "trace_"):
-		return "is not supported yet: RocketMQ's message trace is off (for OpenTelemetry, use its OTEL_ variables)"
 	}
 	return ""
 }

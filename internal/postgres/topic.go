@@ -12,16 +12,16 @@ import (
 )
 
 const sqlInsertTopic = `
-INSERT INTO {schema}.outbox_topic (topic, type, mode, delivery, on_dead, queues) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO {schema}.outbox_topic (topic, type, mode, namespace, delivery, on_dead, queues) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (topic) DO NOTHING`
 
 // A statement of its own, so that it sees the row of another relay that the INSERT has waited for.
-const sqlTopic = `SELECT type, mode, delivery, on_dead, queues FROM {schema}.outbox_topic WHERE topic = $1`
+const sqlTopic = `SELECT type, mode, namespace, delivery, on_dead, queues FROM {schema}.outbox_topic WHERE topic = $1`
 
 // BindTopic returns the topic's row, having inserted want if there was none.
 func (s *Store) BindTopic(ctx context.Context, want relay.Topic) (relay.Topic, error) {
 	batch := &pgx.Batch{}
-	batch.Queue(s.sql(sqlInsertTopic), want.Name, want.Type, want.Mode, want.Delivery, want.OnDead, FormatQueues(want.Queues))
+	batch.Queue(s.sql(sqlInsertTopic), want.Name, want.Type, want.Mode, want.Namespace, want.Delivery, want.OnDead, FormatQueues(want.Queues))
 	batch.Queue(s.sql(sqlTopic), want.Name)
 	topic := relay.Topic{Name: want.Name}
 	var queues []string
@@ -29,7 +29,7 @@ func (s *Store) BindTopic(ctx context.Context, want relay.Topic) (relay.Topic, e
 		if _, err := results.Exec(); err != nil {
 			return err
 		}
-		return results.QueryRow().Scan(&topic.Type, &topic.Mode, &topic.Delivery, &topic.OnDead, &queues)
+		return results.QueryRow().Scan(&topic.Type, &topic.Mode, &topic.Namespace, &topic.Delivery, &topic.OnDead, &queues)
 	})
 	if err == nil {
 		topic.Queues, err = ParseQueues(queues)

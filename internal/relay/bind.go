@@ -86,6 +86,10 @@ func (r *Relay) bind(ctx context.Context, want Topic) (Topic, error) {
 	if topic.Type != want.Type {
 		return Topic{}, fmt.Errorf("%w: %s is of type %q in outbox_topic and %q in the settings", ErrBinding, want.Name, topic.Type, want.Type)
 	}
+	if topic.Namespace != want.Namespace {
+		return Topic{}, fmt.Errorf("%w: %s was bound in namespace %q and the settings say %q: what is in doubt would be looked for on another "+
+			"topic. If nothing is open (outbox-relay resolve list), set the namespace in outbox_topic", ErrBinding, want.Name, topic.Namespace, want.Namespace)
+	}
 	if len(topic.Queues) == 0 {
 		return Topic{}, noQueues(want.Name)
 	}

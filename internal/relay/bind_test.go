@@ -61,6 +61,7 @@ func TestBindingThatWaitingDoesNotMend(t *testing.T) {
 	for name, change := range map[string]func(*Topic){
 		`is of type "fifo"`: func(topic *Topic) { topic.Type = "fifo" },
 		"has no queues":     func(topic *Topic) { topic.Queues = nil },
+		"in namespace":      func(topic *Topic) { topic.Namespace = "another" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -39,6 +39,9 @@ type Config struct {
 	Retention time.Duration // how long closed attempts are kept as history. Default 7 days.
 	Retry     Backoff       // for row faults and for paused topics
 
+	// LogSends logs a line for each attempt to publish a row.
+	LogSends bool
+
 	// At is called at named points of the flow; tests make a relay stop there. Nil in production.
 	At func(Point) `json:"-"`
 	// Clock tells the time that halves are born at. Nil means time.Now; tests set it wrong.

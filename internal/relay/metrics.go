@@ -16,6 +16,7 @@ import (
 // concurrently. The sets of labels are closed and made in advance, so that counting a message allocates nothing.
 type Metrics struct {
 	counters
+	wireCounters
 	durations
 	gauges
 
@@ -28,6 +29,7 @@ func NewMetrics(meter metric.Meter) (*Metrics, error) {
 	b := &instruments{meter: meter}
 	m := &Metrics{topics: map[string]*topicLabels{}}
 	m.counters.create(b)
+	m.createWire(b)
 	m.durations.create(b)
 	m.gauges.create(b)
 	if b.err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -39,14 +40,15 @@ type State struct {
 	Shards  uint64
 }
 
-// Options are what a relay needs beside its settings. All but Tracer are required.
+// Options are what a relay needs beside its settings. All but Tracer and Span are required.
 type Options struct {
 	Store    Store
 	Broker   Broker
 	Log      *slog.Logger
 	Metrics  *Metrics
-	Tracer   trace.Tracer // nil means no spans
-	Progress func()       // called whenever the relay has done something, at least every few seconds; must not block
+	Tracer   trace.Tracer         // nil means no spans
+	Span     []attribute.KeyValue // further attributes of every span
+	Progress func()               // called whenever the relay has done something, at least every few seconds; must not block
 }
 
 // New makes a relay. It does nothing until Run is called.
@@ -56,7 +58,7 @@ func New(cfg Config, o Options) (*Relay, error) {
 	}
 	return &Relay{
 		cfg: cfg, store: o.Store, broker: o.Broker, log: o.Log, metrics: o.Metrics, progress: o.Progress,
-		traces: traces{o.Tracer}, topics: make(map[string]Topic), clocks: newClocks(cfg, o.Broker, o.Log, o.Metrics),
+		traces: traces{tracer: o.Tracer, sends: newSendLog(cfg, o.Log), more: o.Span}, topics: make(map[string]Topic), clocks: newClocks(cfg, o.Broker, o.Log, o.Metrics),
 	}, nil
 }
 

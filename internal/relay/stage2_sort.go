@@ -1,6 +1,9 @@
 package relay
 
-import "log/slog"
+import (
+	"log/slog"
+	"time"
+)
 
 // sorted is what became of the halves or sends of a batch, by what happens to their rows now.
 type sorted struct {
@@ -68,6 +71,7 @@ func (b *batch) sortFailed(s *sorted, it *item, verdict HalfVerdict, reason Reas
 	f := Failure{Row: it.row.ID, Reason: reason, Error: a.describe(), Broker: b.broker}
 	switch {
 	case verdict == HalfForget:
+		b.s.traces.sends.end(it, reason, time.Now())
 		s.silence = &f
 		s.again = append(s.again, it)
 	case verdict == HalfSlow && reason == ReasonBrokerRefused && leads:

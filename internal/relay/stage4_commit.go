@@ -99,6 +99,7 @@ func (b *batch) handle(e event, ready []*item, open int) ([]*item, int) {
 		b.s.intake.confirmed(e.it)
 		b.s.cfg.at(PointCommitFirst)
 	} else {
+		b.s.traces.sends.end(e.it, e.it.reason, time.Now())
 		b.s.intake.breakLane(e.it)
 	}
 	return ready, open - 1

@@ -212,6 +212,7 @@ func (b *batch) judged(it *item, verdict HalfVerdict, reason Reason, certain boo
 	switch {
 	case !certain:
 		it.verdict = CommitInDoubt
+		b.s.traces.sends.end(it, reason, time.Now())
 		b.s.intake.breakLane(it)
 		f := Failure{Row: it.row.ID, Reason: reason, Error: a.describe(), Broker: b.broker}
 		if a.Err != nil {

@@ -4,12 +4,13 @@ import "fmt"
 
 // A Topic is one prebound topic. The table outbox_topic holds the same for all relays.
 type Topic struct {
-	Name     string
-	Type     string  // transaction, normal, fifo or delay
-	Mode     string  // sync, async or oneway; "" for types other than normal
-	Delivery string  // exactly_once or at_least_once
-	OnDead   string  // block or skip
-	Queues   []Queue // the fixed list that ordering keys are hashed over
+	Name      string
+	Namespace string  // of the RocketMQ instance, "" = none
+	Type      string  // transaction, normal, fifo or delay
+	Mode      string  // sync, async or oneway; "" for types other than normal
+	Delivery  string  // exactly_once or at_least_once
+	OnDead    string  // block or skip
+	Queues    []Queue // the fixed list that ordering keys are hashed over
 }
 
 // What a topic can be, as in outbox_topic.

@@ -16,10 +16,15 @@ import (
 // traces makes the relay's part of a message's way visible: one span for each attempt to publish a row, in the trace of the
 // transaction that inserted it. A row without a trace context belongs to no trace and gets no span. The message carries the
 // row's own context, so that a consumer's span hangs from the application's, relay or no relay.
-type traces struct{ tracer trace.Tracer }
+type traces struct {
+	tracer trace.Tracer
+	sends  sendLog
+	more   []attribute.KeyValue // such as the client id
+}
 
 // end makes the span of one row: from the born time of its half until now. reason "" means that the message is on its topic.
 func (t traces) end(it *item, reason Reason, now time.Time) {
+	t.sends.end(it, reason, now)
 	if t.tracer == nil {
 		return
 	}
@@ -32,6 +37,7 @@ func (t traces) end(it *item, reason Reason, now time.Time) {
 		return
 	}
 	span.SetAttributes(spanAttributes(it)...)
+	span.SetAttributes(t.more...)
 	if reason != "" {
 		span.SetAttributes(attribute.String("error.type", string(reason)))
 		span.SetStatus(codes.Error, string(reason))

@@ -7,12 +7,16 @@ import (
 )
 
 // Bind routes the topics and makes the session known to their brokers; the first call starts the session. It returns every
-// topic's mistake at once, joined: each is a *TopicError. ErrTopicMissing and ErrNotWritable are definitive; if there is only
-// ErrUnreachable, try again later. Bind may be called again, with the same topics or others; not concurrently.
+// topic's mistake at once, joined: each is a *TopicError. ErrTopicMissing, ErrNotWritable and ErrNotNameServer are definitive;
+// if there is only ErrUnreachable, try again later. Bind may be called again, with the same topics or others; not concurrently.
 func (c *Client) Bind(ctx context.Context, topics []string) error {
 	var errs []error
 	for _, topic := range topics {
-		if err := c.bindRoute(ctx, topic); err != nil {
+		err := c.bindRoute(ctx, topic)
+		if errors.Is(err, ErrNotNameServer) {
+			return err // the same for every topic
+		}
+		if err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -20,14 +24,17 @@ func (c *Client) Bind(ctx context.Context, topics []string) error {
 		return errors.Join(errs...)
 	}
 	if c.session == nil {
-		checks := &checkbacks{log: c.log, check: c.options.Check, onCheck: c.options.OnCheck}
-		s, err := newSession(&c.options, c.servers.addresses, checks)
+		s, err := newProducers(&c.options, c.instances, c.servers.addresses, c.traces)
 		if err != nil {
 			return err
 		}
 		c.session = s
 	}
-	return c.session.bind(ctx, topics)
+	names := make([]string, len(topics))
+	for i, topic := range topics {
+		names[i] = c.names.Wire(topic)
+	}
+	return c.session.bind(ctx, names)
 }
 
 // Run keeps the routes fresh until ctx ends.

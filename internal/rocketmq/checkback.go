@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
+	"github.com/outbox-relay/outbox-relay/internal/endpoint"
 	"github.com/outbox-relay/outbox-relay/txcheck"
 )
 
@@ -18,6 +19,8 @@ type checkbacks struct {
 	log     *slog.Logger
 	check   func(txcheck.Half) txcheck.Answer
 	onCheck func(txcheck.Half, txcheck.Answer)
+	names   endpoint.Names
+	traces  *messageTraces
 
 	running sync.Mutex // held while a question is answered
 	stopped bool
@@ -47,19 +50,21 @@ func (c *checkbacks) CheckLocalTransaction(m *primitive.MessageExt) (state primi
 		}
 	}()
 	half := checkedHalf(m)
+	half.Topic, half.Group = c.names.Plain(half.Topic), c.names.Plain(half.Group)
 	answer := c.check(half)
 	c.onCheck(half, answer)
 	c.log.Debug("check-back answered", slog.String("answer", answer.String()), slog.String("uniq_key", half.UniqKey),
 		slog.String("topic", half.Topic), slog.String("origin", half.Origin), slog.Time("born", half.Born),
 		slog.Int("checks", half.Checks))
+	state, traced := primitive.UnkonwnState, stateUnknown
 	switch answer {
 	case txcheck.Commit:
-		return primitive.CommitMessageState
+		state, traced = primitive.CommitMessageState, stateCommit
 	case txcheck.Rollback:
-		return primitive.RollbackMessageState
-	default:
-		return primitive.UnkonwnState
+		state, traced = primitive.RollbackMessageState, stateRollback
 	}
+	c.traces.checked(m.StoreHost, m.Topic, m.GetTags(), m.GetKeys(), half.UniqKey, traced)
+	return state
 }
 
 // ExecuteLocalTransaction implements primitive.TransactionListener. The session sends nothing, so it is never called.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
+	"github.com/outbox-relay/outbox-relay/internal/endpoint"
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq/remoting"
 )
@@ -18,8 +20,12 @@ type Client struct {
 	servers *nameServers
 	brokers *remoting.Pool
 	routes  *routes
-	session *session // nil before Bind
+	names   endpoint.Names
 	delays  delays
+
+	instances []string   // of the producers
+	session   *producers // nil before Bind
+	traces    *messageTraces
 }
 
 var _ relay.Broker = (*Client)(nil)
@@ -33,23 +39,31 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{options: o, log: o.Logger, delays: delays{known: make(map[string]knownDelays)}}
-	if c.servers, err = newNameServers(addresses, o.remoting(), o.RequestTimeout); err != nil {
+	c := &Client{options: o, names: o.names(), instances: instanceNames(&o), delays: delays{known: make(map[string]knownDelays)}}
+	c.log = o.Logger.With(slog.String("client_id", strings.Join(c.ClientIDs(), ",")))
+	c.options.Logger, c.options.Group = c.log, c.names.Wire(o.Group)
+	if c.servers, err = newNameServers(addresses, c.names, o.remoting(), o.RequestTimeout); err != nil {
 		return nil, err
 	}
-	c.routes = newRoutes(c.servers, o.RouteInterval, o.Logger)
+	c.routes = newRoutes(c.servers, o.RouteInterval, c.log)
 	r := o.remoting()
 	r.OnCircuit = c.circuitChanged
-	r.Probe = func(b *remoting.Batch) {
-		b.Begin(reqGetMaxOffset)
-		b.String("topic", halfTopic)
-		b.Int("queueId", 0)
-		_ = b.End(nil) // a few bytes: cannot be too large
-	}
+	r.Probe = c.probe
 	if c.brokers, err = remoting.NewPool(r); err != nil {
 		return nil, fmt.Errorf("connections to brokers: %w", err)
 	}
+	if c.traces, err = newMessageTraces(c, o.Group); err != nil {
+		return nil, err
+	}
 	return c, nil
+}
+
+// probe asks a broker for next to nothing.
+func (c *Client) probe(b *remoting.Batch) {
+	b.Begin(reqGetMaxOffset)
+	b.String("topic", halfTopic)
+	b.Int("queueId", 0)
+	_ = b.End(nil) // a few bytes: cannot be too large
 }
 
 // Close ends the session and every connection. What is in flight fails. The official client leaves goroutines behind, one of
@@ -59,23 +73,28 @@ func (c *Client) Close() error {
 	if c.session != nil {
 		// The last answer to a check-back leaves right after the checker returned; the official client can be shut down when
 		// it has. A round trip of ours is long enough for that.
-		c.session.checks.stop()
+		c.session.stop()
 		ctx, cancel := context.WithTimeout(context.Background(), c.options.DialTimeout)
 		_, _ = c.servers.masters(ctx)
 		cancel()
 		err = c.session.close()
 	}
+	c.traces.close() // what was answered to the last check-backs is in it
 	c.brokers.Close()
 	c.servers.pool.Close()
 	return err
 }
 
-// ClientID is how brokers list this producer in the group, as host@instance; "" before Bind.
+// ClientIDs is how brokers list the producers of this client in the group, once it is bound: address@instance each. They are
+// in each of its log lines as well.
+func (c *Client) ClientIDs() []string { return clientIDs(c.instances) }
+
+// ClientID is ClientIDs in one text; "" before Bind.
 func (c *Client) ClientID() string {
 	if c.session == nil {
 		return ""
 	}
-	return c.session.clientID()
+	return strings.Join(c.ClientIDs(), ",")
 }
 
 // Queues returns the topic's writable queues on masters whose circuit is not open, as last routed.

@@ -21,6 +21,7 @@ const (
 // those that this package itself must tell apart.
 const (
 	codeSuccess           = 0
+	codeNotSupported      = 3
 	codeFlushDiskTimeout  = 10
 	codeSlaveNotAvailable = 11
 	codeFlushSlaveTimeout = 12

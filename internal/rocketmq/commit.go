@@ -11,7 +11,11 @@ import (
 // Commit sends END_TRANSACTION commit for each half, two-way, in one gathered write, and calls answered once for each, from
 // any goroutine, perhaps before Commit returns. It never blocks.
 func (c *Client) Commit(address string, halves []relay.StoredHalf, timeout time.Duration, answered func(i int, a relay.Answer)) {
-	b := c.brokers.Batch(len(halves), timeout, func(i int, r remoting.Reply) { answered(i, answer(r)) })
+	b := c.brokers.Batch(len(halves), timeout, func(i int, r remoting.Reply) {
+		a := answer(r)
+		c.traces.committed(address, &halves[i], a)
+		answered(i, a)
+	})
 	c.endTransactions(b, halves, transactionCommit)
 	c.brokers.Submit(address, b)
 }
@@ -19,7 +23,12 @@ func (c *Client) Commit(address string, halves []relay.StoredHalf, timeout time.
 // Rollback sends END_TRANSACTION rollback for each half, two-way, and returns the answers.
 func (c *Client) Rollback(ctx context.Context, address string, halves []relay.StoredHalf) []relay.Answer {
 	answers := make([]relay.Answer, len(halves))
-	b := c.brokers.Batch(len(halves), c.options.RequestTimeout, func(i int, r remoting.Reply) { answers[i] = answer(r) })
+	b := c.brokers.Batch(len(halves), c.options.RequestTimeout, func(i int, r remoting.Reply) {
+		answers[i] = answer(r)
+		if r.Err == nil && answers[i].Code == codeSuccess {
+			c.traces.rolledBack(address, &halves[i])
+		}
+	})
 	c.endTransactions(b, halves, transactionRollback)
 	c.brokers.Submit(address, b)
 	b.Wait(ctx)
@@ -31,6 +40,9 @@ func (c *Client) Forget(address string, halves []relay.StoredHalf) {
 	b := c.brokers.Oneway(len(halves))
 	c.endTransactions(b, halves, transactionRollback)
 	c.brokers.Submit(address, b)
+	for i := range halves {
+		c.traces.rolledBack(address, &halves[i])
+	}
 }
 
 // endTransactions appends END_TRANSACTION for each half. fromTransactionCheck stays false: the broker's fence (604) holds for
@@ -39,7 +51,7 @@ func (c *Client) endTransactions(b *remoting.Batch, halves []relay.StoredHalf, w
 	for i := range halves {
 		h := &halves[i]
 		b.Begin(reqEndTransaction)
-		b.String("topic", h.Topic)
+		b.String("topic", c.names.Wire(h.Topic))
 		b.String("producerGroup", c.options.Group)
 		b.Int("tranStateTableOffset", h.HalfOffset)
 		b.Int("commitLogOffset", h.LogOffset)

@@ -28,12 +28,15 @@ func (c *Client) Halves(ctx context.Context, address string, halves []relay.Half
 	at := make([]int, 0, len(halves)) // request to half
 	b := c.brokers.Batch(len(halves), c.options.SendTimeout, func(i int, r remoting.Reply) {
 		answers[at[i]] = halfAnswer(r)
+		c.traces.half(address, &halves[at[i]], r)
 	})
 	var properties []byte
 	for i := range halves {
+		h := halves[i]
+		h.Topic = c.names.Wire(h.Topic)
 		var err error
-		if properties, err = appendProperties(properties[:0], &halves[i], c.options.Group); err == nil {
-			err = addSend(b, reqSendMessageV2, &halves[i], c.options.Group, properties, halves[i].Body)
+		if properties, err = appendProperties(properties[:0], &h, c.options.Group); err == nil {
+			err = addSend(b, reqSendMessageV2, &h, c.options.Group, properties, h.Body)
 		}
 		if err != nil {
 			answers[i].Code, answers[i].Remark = codeMessageIllegal, "not sent: "+err.Error()

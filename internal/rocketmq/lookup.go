@@ -14,7 +14,7 @@ import (
 func (c *Client) Lookup(ctx context.Context, address, topic, uniqKey string) (bool, error) {
 	cmd, err := success(c.brokers.Call(ctx, address, c.options.RequestTimeout, func(b *remoting.Batch) error {
 		b.Begin(reqQueryMessage)
-		b.String("topic", topic)
+		b.String("topic", c.names.Wire(topic))
 		b.String("key", uniqKey)
 		b.Int("maxNum", 32)
 		b.Int("beginTimestamp", 0)
@@ -34,7 +34,7 @@ func (c *Client) Lookup(ctx context.Context, address, topic, uniqKey string) (bo
 		if m, rest, err = nextStored(rest); err != nil {
 			return false, fmt.Errorf("look up %s of topic %s on %s: %w", uniqKey, topic, address, err)
 		}
-		if string(m.topic) == topic && string(m.property("UNIQ_KEY")) == uniqKey {
+		if string(m.topic) == c.names.Wire(topic) && string(m.property("UNIQ_KEY")) == uniqKey {
 			return true, nil
 		}
 	}

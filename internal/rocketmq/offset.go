@@ -40,7 +40,7 @@ func (c *Client) offsets(ctx context.Context, address string, code int, queues [
 	})
 	for _, q := range queues {
 		b.Begin(code)
-		b.String("topic", q.Topic)
+		b.String("topic", c.names.Wire(q.Topic))
 		b.Int("queueId", int64(q.Queue))
 		if err := b.End(nil); err != nil {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/outbox-relay/outbox-relay/internal/endpoint"
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq/remoting"
 	"github.com/outbox-relay/outbox-relay/txcheck"
 )
@@ -16,6 +17,10 @@ type Options struct {
 	NameServers string
 	// Group is the producer group; every relay of one outbox shares it. Required.
 	Group string
+	// Namespace that topics and the group belong to; "" for none. Everything outside this package knows names without it.
+	Namespace string
+	// Producers of the group that this client registers, 1 to 5, each under an instance name of its own. Default 1.
+	Producers int
 	// Instance names this process among the producers of the group; made unique by the client. Default "relay".
 	Instance string
 	// Connections to each broker, 1 to 5. Default 1, which is enough for more than 10,000 halves and commits a second.
@@ -33,10 +38,14 @@ type Options struct {
 	JSON bool
 	// Dial makes connections to name servers and brokers. Default: plain TCP.
 	Dial remoting.Dialer
+	// Trace is RocketMQ's message trace. Default: none.
+	Trace TraceOptions
 	// Check answers check-backs. It must be quick and must not block. Default: always txcheck.Unknown.
 	Check func(txcheck.Half) txcheck.Answer
 	// OnCheck, if set, is told of every check-back and its answer, to be counted.
 	OnCheck func(txcheck.Half, txcheck.Answer)
+	// OnProducer, if set, is told of every producer that is made, to be counted.
+	OnProducer func()
 	// Logger. Required. The first client's logger is also the official client's, for the whole process.
 	Logger *slog.Logger
 }
@@ -49,8 +58,13 @@ func (o *Options) setDefaults() error {
 		return errors.New("rocketmq: Options.Group is longer than 255 bytes")
 	case o.Logger == nil:
 		return errors.New("rocketmq: Options.Logger is required")
+	case o.Producers < 0 || o.Producers > 5:
+		return fmt.Errorf("rocketmq: Options.Producers is %d, must be 1 to 5", o.Producers)
 	case o.Connections < 0 || o.Connections > 5:
 		return fmt.Errorf("rocketmq: Options.Connections is %d, must be 1 to 5", o.Connections)
+	}
+	if _, err := endpoint.NewNames(o.Namespace); err != nil {
+		return fmt.Errorf("rocketmq: Options.Namespace %q %w", o.Namespace, err)
 	}
 	if o.Check == nil {
 		o.Check = func(txcheck.Half) txcheck.Answer { return txcheck.Unknown }
@@ -58,6 +72,10 @@ func (o *Options) setDefaults() error {
 	if o.OnCheck == nil {
 		o.OnCheck = func(txcheck.Half, txcheck.Answer) {}
 	}
+	if o.OnProducer == nil {
+		o.OnProducer = func() {}
+	}
+	o.Producers = max(o.Producers, 1)
 	if o.Instance == "" {
 		o.Instance = "relay"
 	}
@@ -79,6 +97,12 @@ func (o *Options) setDefaults() error {
 		}
 	}
 	return nil
+}
+
+// names are those of the namespace, which setDefaults has checked.
+func (o *Options) names() endpoint.Names {
+	names, _ := endpoint.NewNames(o.Namespace)
+	return names
 }
 
 func (o *Options) remoting() remoting.Options {

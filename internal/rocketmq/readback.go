@@ -135,7 +135,7 @@ func (r *reading) pull(ctx context.Context) error {
 		if m, rest, err = nextStored(rest); err != nil {
 			return err
 		}
-		if m.queueOffset != r.next || string(m.topic) != r.queue.Topic || m.queueID != r.queue.Queue {
+		if m.queueOffset != r.next || string(m.topic) != r.client.names.Wire(r.queue.Topic) || m.queueID != r.queue.Queue {
 			return gap("a message with offset %d of queue %d came where %d was due", m.queueOffset, m.queueID, r.next)
 		}
 		r.next++
@@ -159,7 +159,7 @@ func (c *Client) pull(ctx context.Context, address string, q relay.TopicQueue, o
 	cmd, err := c.brokers.Call(ctx, address, c.options.RequestTimeout, func(b *remoting.Batch) error {
 		b.Begin(reqPullMessage)
 		b.String("consumerGroup", readGroup)
-		b.String("topic", q.Topic)
+		b.String("topic", c.names.Wire(q.Topic))
 		b.Int("queueId", int64(q.Queue))
 		b.Int("queueOffset", offset)
 		b.Int("maxMsgNums", int64(n))

@@ -17,6 +17,7 @@ func (c *Client) Send(address string, requests [][]relay.Half, answered func(i i
 	b := c.brokers.Batch(len(requests), c.options.SendTimeout, func(i int, r remoting.Reply) {
 		a := answer(r)
 		c.noticeSend(a)
+		c.traces.plain(address, requests[at[i]], r)
 		answered(at[i], a)
 	})
 	at = c.addSends(b, requests, answered)
@@ -48,12 +49,14 @@ func (c *Client) addSends(b *remoting.Batch, requests [][]relay.Half, answered f
 	var properties, body []byte
 	for i, messages := range requests {
 		var err error
+		first := messages[0]
+		first.Topic = c.names.Wire(first.Topic)
 		if len(messages) == 1 {
-			if properties, err = appendProperties(properties[:0], &messages[0], c.options.Group); err == nil {
-				err = addSend(b, reqSendMessageV2, &messages[0], c.options.Group, properties, messages[0].Body)
+			if properties, err = appendProperties(properties[:0], &first, c.options.Group); err == nil {
+				err = addSend(b, reqSendMessageV2, &first, c.options.Group, properties, first.Body)
 			}
 		} else if body, properties, err = appendBatch(body[:0], properties, messages, c.options.Group); err == nil {
-			err = addSend(b, reqSendBatchMessage, &messages[0], c.options.Group, nil, body)
+			err = addSend(b, reqSendBatchMessage, &first, c.options.Group, nil, body)
 		}
 		if err != nil {
 			answered(i, relay.Answer{Code: codeMessageIllegal, Remark: "not sent: " + err.Error()})

@@ -55,14 +55,12 @@ var officialClient struct {
 }
 
 // newSession makes a producer of the group; it does not connect.
-func newSession(o *Options, nameServers []string, checks *checkbacks) (*session, error) {
-	s := &session{
-		log: o.Logger, group: o.Group, instance: o.Instance + "#" + randomHex(4), selector: newProbeSelector(), checks: checks,
-	}
+func newSession(o *Options, instance string, nameServers []string, checks *checkbacks) (*session, error) {
+	s := &session{log: o.Logger, group: o.Group, instance: instance, selector: newProbeSelector(), checks: checks}
 	options := []producer.Option{
 		producer.WithGroupName(o.Group),
 		producer.WithInstanceName(s.instance),
-		producer.WithNsResolver(resolver(nameServers)),
+		producer.WithNsResolver(&resolver{nameServers: nameServers, lookup: net.DefaultResolver.LookupHost}),
 		producer.WithQueueSelector(s.selector),
 		producer.WithRetry(0),
 		producer.WithCreateTopicKey(""), // else a topic that does not exist would be routed as TBW102
@@ -85,9 +83,6 @@ func newSession(o *Options, nameServers []string, checks *checkbacks) (*session,
 	s.producer = p
 	return s, nil
 }
-
-// clientID is how brokers list this producer (mqadmin producerConnection).
-func (s *session) clientID() string { return clientIP() + "@" + s.instance }
 
 // bind makes the brokers of the topics known to the official client, which then sends them heartbeats: the first one second
 // after its start, and each 30 s. Only brokers that have had one can ask about half messages.
@@ -156,22 +151,6 @@ func (p *probeSelector) forget(topic string) {
 	defer p.mu.Unlock()
 	delete(p.queues, topic)
 }
-
-// resolver gives the official client its name servers. It refuses host names unless they look like a URL, and takes that off
-// before it dials.
-type resolver []string
-
-// Resolve implements primitive.NsResolver.
-func (r resolver) Resolve() []string {
-	urls := make([]string, len(r))
-	for i, address := range r {
-		urls[i] = "http://" + address
-	}
-	return urls
-}
-
-// Description implements primitive.NsResolver.
-func (r resolver) Description() string { return "name servers of the settings" }
 
 // clientIP is what the official client takes for its address: the first IPv4 one that is not a loopback.
 func clientIP() string {

@@ -14,7 +14,7 @@ import (
 func (c *Client) StoredAt(ctx context.Context, address string, half relay.StoredHalf) (time.Time, error) {
 	cmd, err := success(c.brokers.Call(ctx, address, c.options.RequestTimeout, func(b *remoting.Batch) error {
 		b.Begin(reqViewMessage)
-		b.String("topic", half.Topic)
+		b.String("topic", c.names.Wire(half.Topic))
 		b.Int("offset", half.LogOffset)
 		return b.End(nil)
 	}))

@@ -86,7 +86,7 @@ func (c *Client) checkOn(ctx context.Context, address string, q queueData, repor
 func (c *Client) topicAttributes(ctx context.Context, address, topic string) (map[string]string, error) {
 	cmd, err := success(c.brokers.Call(ctx, address, c.options.RequestTimeout, func(b *remoting.Batch) error {
 		b.Begin(reqTopicConfig)
-		b.String("topic", topic)
+		b.String("topic", c.names.Wire(topic))
 		return b.End(nil)
 	}))
 	var code *CodeError

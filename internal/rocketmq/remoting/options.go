@@ -16,7 +16,7 @@ type Options struct {
 	Connections int
 	// JSON writes the headers of requests as JSON, for peers that want it. Default: the binary serialization.
 	JSON bool
-	// Dial makes connections. Default: TCP with keepalive.
+	// Dial makes connections. Default: DialTCP.
 	Dial Dialer
 	// DialTimeout bounds Dial. Default 1 s.
 	DialTimeout time.Duration
@@ -46,10 +46,7 @@ func (o *Options) setDefaults() error {
 		return errors.New("remoting: Options.Connections must be between 1 and 16")
 	}
 	if o.Dial == nil {
-		d := net.Dialer{KeepAlive: 15 * time.Second}
-		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
-			return d.DialContext(ctx, "tcp", address)
-		}
+		o.Dial = DialTCP
 	}
 	if o.OnCircuit == nil {
 		o.OnCircuit = func(string, error) {}

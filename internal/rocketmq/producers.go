@@ -1,0 +1,76 @@
+package rocketmq
+
+import (
+	"context"
+	"errors"
+	"strconv"
+)
+
+// producers are the sessions of a client: as many producers of the group as Options.Producers says. One is enough to be asked
+// about half messages; each answers one question after the other. The official client keeps one connection for each instance
+// name in a process, and would drop the questions to all producers of a name but the first: so each has its own.
+type producers struct{ each []*session }
+
+// instanceNames names the producers: unique in the cluster, because brokers list a producer as address@instance, and many
+// containers share addresses and process ids.
+func instanceNames(o *Options) []string {
+	names := make([]string, o.Producers)
+	for i := range names {
+		names[i] = o.Instance
+		if i > 0 {
+			names[i] += "-" + strconv.Itoa(i+1)
+		}
+		names[i] += "#" + randomHex(4)
+	}
+	return names
+}
+
+// newProducers makes and starts them.
+func newProducers(o *Options, instances, nameServers []string, traces *messageTraces) (*producers, error) {
+	p := &producers{}
+	for _, instance := range instances {
+		checks := &checkbacks{log: o.Logger, check: o.Check, onCheck: o.OnCheck, names: o.names(), traces: traces}
+		s, err := newSession(o, instance, nameServers, checks)
+		if err != nil {
+			return nil, errors.Join(err, p.close())
+		}
+		o.OnProducer()
+		p.each = append(p.each, s)
+	}
+	return p, nil
+}
+
+// clientIDs is how brokers list the producers (mqadmin producerConnection).
+func clientIDs(instances []string) []string {
+	ip := clientIP()
+	ids := make([]string, len(instances))
+	for i, instance := range instances {
+		ids[i] = ip + "@" + instance
+	}
+	return ids
+}
+
+// bind makes the brokers of the topics known to every producer.
+func (p *producers) bind(ctx context.Context, topics []string) error {
+	for _, s := range p.each {
+		if err := s.bind(ctx, topics); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stop returns when no question is being answered and none will be any more.
+func (p *producers) stop() {
+	for _, s := range p.each {
+		s.checks.stop()
+	}
+}
+
+func (p *producers) close() error {
+	var errs []error
+	for _, s := range p.each {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(errs...)
+}
