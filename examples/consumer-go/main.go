@@ -54,7 +54,7 @@ func run(ctx context.Context, orderly bool) error {
 		return fmt.Errorf("make a consumer: %w", err)
 	}
 	// Not ctx: a message that is being applied when the signal comes is finished.
-	err = push.Subscribe(os.Getenv("CONSUMER_TOPIC"), consumer.MessageSelector{},
+	err = push.Subscribe(os.Getenv("CONSUMER_TOPIC"), consumer.MessageSelector{Type: consumer.TAG, Expression: os.Getenv("CONSUMER_TAGS")},
 		func(_ context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
 			return handle(context.WithoutCancel(ctx), db, orderly, messages)
 		})

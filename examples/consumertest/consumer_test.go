@@ -95,6 +95,28 @@ func TestOrderlyConsumerKeepsTheOrder(t *testing.T) {
 	})
 }
 
+func TestConsumerThatFiltersByTag(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, command []string) {
+		w := newWorld(t, "NORMAL")
+		w.tags = "placed || paid"
+		r := w.start(command)
+		for number, tag := range []string{"placed", "shipped", "", "paid"} {
+			m := primitive.NewMessage(w.topic, body("ada", number))
+			m.WithKeys([]string{fmt.Sprint("ada-", tag)})
+			if tag != "" {
+				m.WithTag(tag)
+			}
+			_, err := w.producer().SendSync(t.Context(), m)
+			require.NoError(t, err)
+		}
+		require.Eventually(t, func() bool { return len(r.of("applied")) >= 2 }, patience, 20*time.Millisecond)
+		require.ElementsMatch(t, []string{"ada-placed", "ada-paid"}, r.of("applied"))
+		require.Len(t, r.of("delivered"), 2)
+		r.stop()
+	})
+}
+
 // A message without user properties is recognised by the first of its keys, and one without either is never acknowledged.
 func TestKeyOfAMessageWithoutProperties(t *testing.T) {
 	t.Parallel()

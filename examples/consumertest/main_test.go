@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(stacktest.M{M: m}.Run()) }
 
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute // two Java clients start at once, on whatever machine this is
 
 // build returns the command that starts a consumer.
 type build func(t *testing.T) []string
@@ -80,6 +80,7 @@ type world struct {
 	db                           *pgx.Conn
 	url, nameServer, topic, name string
 	sender                       sender
+	tags                         string // that the consumers want; "" = all
 }
 
 func newWorld(t *testing.T, messageType string) *world {
@@ -119,7 +120,7 @@ func (w *world) start(command []string, args ...string) *running {
 	command = append(command, args...)
 	r := &running{w: w, cmd: exec.CommandContext(w.Context(), command[0], command[1:]...), ended: make(chan struct{})}
 	r.cmd.Env = append(os.Environ(), "CONSUMER_DATABASE="+w.url, "CONSUMER_JDBC="+w.jdbc(), "CONSUMER_NAMESERVER="+w.nameServer,
-		"CONSUMER_TOPIC="+w.topic, "CONSUMER_GROUP="+w.name)
+		"CONSUMER_TOPIC="+w.topic, "CONSUMER_GROUP="+w.name, "CONSUMER_TAGS="+w.tags)
 	r.cmd.Stderr = lockedWriter{r}
 	out, err := r.cmd.StdoutPipe()
 	require.NoError(w, err)

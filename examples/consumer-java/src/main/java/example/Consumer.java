@@ -13,6 +13,7 @@ import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 
@@ -41,12 +42,33 @@ public final class Consumer {
         try (Connection db = connect()) {
             db.createStatement().execute(schema());
         }
-        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(System.getenv("CONSUMER_GROUP"));
+        DefaultMQPushConsumer consumer = start(orderly);
+        Runtime.getRuntime().addShutdownHook(new Thread(consumer::shutdown));
+        say("ready");
+    }
+
+    /** Starts a consumer, and waits for a name server that does not answer. */
+    private static DefaultMQPushConsumer start(boolean orderly) throws InterruptedException {
+        for (;;) {
+            DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(System.getenv("CONSUMER_GROUP"));
+            try {
+                configure(consumer, orderly);
+                consumer.start();
+                return consumer;
+            } catch (MQClientException | RuntimeException e) { // one that failed cannot be started again
+                System.err.println("consumer-java: " + e);
+                consumer.shutdown();
+                Thread.sleep(1000);
+            }
+        }
+    }
+
+    private static void configure(DefaultMQPushConsumer consumer, boolean orderly) throws MQClientException {
         consumer.setNamesrvAddr(System.getenv("CONSUMER_NAMESERVER"));
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setConsumeThreadMin(4);
         consumer.setConsumeThreadMax(4);
-        consumer.subscribe(System.getenv("CONSUMER_TOPIC"), "*");
+        consumer.subscribe(System.getenv("CONSUMER_TOPIC"), System.getenv("CONSUMER_TAGS")); // null and "" are all
         if (orderly) { // a queue waits for the message that could not be applied
             consumer.registerMessageListener((MessageListenerOrderly) (messages, context) ->
                     handle(messages) ? ConsumeOrderlyStatus.SUCCESS : ConsumeOrderlyStatus.SUSPEND_CURRENT_QUEUE_A_MOMENT);
@@ -54,9 +76,6 @@ public final class Consumer {
             consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) ->
                     handle(messages) ? ConsumeConcurrentlyStatus.CONSUME_SUCCESS : ConsumeConcurrentlyStatus.RECONSUME_LATER);
         }
-        Runtime.getRuntime().addShutdownHook(new Thread(consumer::shutdown));
-        consumer.start();
-        say("ready");
     }
 
     /** Returns true if the messages may be acknowledged: their effects are committed, now or before. */
