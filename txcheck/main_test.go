@@ -17,8 +17,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(stacktest.M{M: m}) }
 
-const patience = 40 * time.Second
-
 // atOnce is a grace that is over before the first question.
 const atOnce = time.Nanosecond
 

@@ -104,8 +104,10 @@ func (o *MarkerOptions) complete() (*pgxpool.Config, error) {
 		value time.Duration
 		least time.Duration
 	}{
-		{"grace", o.Grace, 0}, {"retention", o.Retention, time.Minute},
-		{"lock wait", o.LockWait, time.Millisecond}, {"timeout", o.Timeout, time.Millisecond},
+		{"grace", o.Grace, 0},
+		{"retention", o.Retention, time.Minute},
+		{"lock wait", o.LockWait, time.Millisecond},
+		{"timeout", o.Timeout, time.Millisecond},
 	} {
 		if d.value < d.least {
 			errs = append(errs, fmt.Errorf("%s: must be at least %s, is %s", d.name, d.least, d.value))

@@ -342,7 +342,8 @@ func TestAnswersAreOnDisk(t *testing.T) {
 	s.db.Reset()
 	setting := func(q interface {
 		QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-	}) (value string) {
+	},
+	) (value string) {
 		require.NoError(t, q.QueryRow(t.Context(), `SHOW synchronous_commit`).Scan(&value))
 		return value
 	}

@@ -176,7 +176,7 @@ func TestCheckersRaceWithTransactions(t *testing.T) {
 				})
 				asking.Wait()
 				final, err := s.markers.Check(t.Context(), id)
-				assert.NoError(t, err)
+				assert.NoError(t, err) //nolint:testifylint // Not the test's goroutine.
 				answers <- final
 				close(answers)
 				seen := map[txcheck.Answer]int{}
@@ -184,7 +184,8 @@ func TestCheckersRaceWithTransactions(t *testing.T) {
 					seen[answer]++
 				}
 				var placed bool
-				assert.NoError(t, s.db.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM orders WHERE id = $1)`, order).Scan(&placed))
+				err = s.db.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM orders WHERE id = $1)`, order).Scan(&placed)
+				assert.NoError(t, err) //nolint:testifylint // Not the test's goroutine.
 				assert.Equal(t, placed, seen[txcheck.Commit] > 0, "%v", seen)
 				assert.Equal(t, !placed, seen[txcheck.Rollback] > 0, "%v", seen)
 				totals.Lock()

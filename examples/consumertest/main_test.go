@@ -20,7 +20,14 @@ import (
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
-func TestMain(m *testing.M) { os.Exit(stacktest.M{M: m}.Run()) }
+func TestMain(m *testing.M) {
+	code := stacktest.M{M: m}.Run()
+	if err := os.RemoveAll(javaBuilt.dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
 
 const patience = 4 * time.Minute // two Java clients start at once, on whatever machine this is
 
@@ -41,8 +48,8 @@ func buildGo(t *testing.T) []string {
 //nolint:gochecknoglobals // Once for all tests of the package.
 var javaBuilt struct {
 	sync.Once
-	classes string
-	err     error
+	dir string // removed at the end
+	err error
 }
 
 func buildJava(t *testing.T) []string {
@@ -54,24 +61,22 @@ func buildJava(t *testing.T) []string {
 	}
 	javaBuilt.Do(func() {
 		// In a copy, so that nothing is written into the repository.
-		dir, err := os.MkdirTemp("", "outbox-relay-consumer-")
-		if err != nil {
-			javaBuilt.err = err
+		if javaBuilt.dir, javaBuilt.err = os.MkdirTemp("", "outbox-relay-consumer-"); javaBuilt.err != nil { //nolint:usetesting // It outlives this test.
 			return
 		}
-		javaBuilt.classes = filepath.Join(dir, "target", "*") + ":" + filepath.Join(dir, "target", "lib", "*")
-		if javaBuilt.err = os.CopyFS(dir, os.DirFS("../consumer-java")); javaBuilt.err != nil {
+		if javaBuilt.err = os.CopyFS(javaBuilt.dir, os.DirFS("../consumer-java")); javaBuilt.err != nil {
 			return
 		}
 		cmd := exec.CommandContext(context.Background(), "mvn", "--batch-mode", "--quiet", "package", "dependency:copy-dependencies",
 			"-DoutputDirectory=target/lib")
-		cmd.Dir = dir
+		cmd.Dir = javaBuilt.dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			javaBuilt.err = fmt.Errorf("%w: %s", err, out)
 		}
 	})
 	require.NoError(t, javaBuilt.err)
-	return []string{"java", "-Xmx256m", "-Drocketmq.client.logUseSlf4j=true", "-Duser.home=" + t.TempDir(), "-cp", javaBuilt.classes, "example.Consumer"}
+	classes := filepath.Join(javaBuilt.dir, "target", "*") + ":" + filepath.Join(javaBuilt.dir, "target", "lib", "*")
+	return []string{"java", "-Xmx256m", "-Duser.home=" + t.TempDir(), "-cp", classes, "example.Consumer"}
 }
 
 // world is a topic, a database and a consumer group.
