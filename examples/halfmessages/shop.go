@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
@@ -80,12 +81,27 @@ func (s *Shop) Close() {
 // ErrUndecided means that the order may have been placed: PostgreSQL could not be asked. Ask for it again later.
 var ErrUndecided = errors.New("not known yet whether the order was placed")
 
-// Place stores an order, and a message about it that becomes visible if the transaction commits.
+// Place stores an order, and a message about it that becomes visible if the transaction commits. A broker that is busy is asked
+// again a few times, each time with a new half message.
 func (s *Shop) Place(ctx context.Context, id string, cents int64) error {
 	body, err := json.Marshal(map[string]any{"id": id, "cents": cents})
 	if err != nil {
 		return fmt.Errorf("encode order %s: %w", id, err)
 	}
+	for wait := 50 * time.Millisecond; ; wait *= 2 {
+		err := s.place(ctx, id, cents, body)
+		if !errors.Is(err, listener.ErrNotStored) || wait > 5*time.Second {
+			return err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+func (s *Shop) place(ctx context.Context, id string, cents int64, body []byte) error {
 	m := primitive.NewMessage(s.topic, body).WithKeys([]string{id}) // consumers deduplicate by it
 	answer, err := s.listener.Send(ctx, s.producer, m, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO orders VALUES ($1, $2)`, id, cents)

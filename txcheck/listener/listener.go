@@ -69,12 +69,16 @@ type Producer interface {
 	SendMessageInTransaction(ctx context.Context, m *primitive.Message) (*primitive.TransactionSendResult, error)
 }
 
+// ErrNotStored: the broker did not say that it has the half message, so no transaction was run, and none will be. The same may be
+// tried again, with a new message.
+var ErrNotStored = errors.New("the half message was not stored")
+
 // Send sends a half message, runs the transaction, and tells the broker how it ended. The message gets a new id: it must not be
 // one that was sent before. The answer is that of txcheck's Run, and the error is nil exactly if the transaction has committed.
-// Where the half message could not be stored, nothing was run, and nothing will be: the answer is Rollback.
+// Where the half message could not be stored the answer is Rollback, and the error ErrNotStored.
 func (l *Listener) Send(ctx context.Context, p Producer, m *primitive.Message, fn func(tx pgx.Tx) error) (txcheck.Answer, error) {
 	if err := ctx.Err(); err != nil {
-		return txcheck.Rollback, fmt.Errorf("send a half message: %w", err)
+		return txcheck.Rollback, fmt.Errorf("send a half message to %s: %w: %w", m.Topic, ErrNotStored, err)
 	}
 	id := l.markers.NewID()
 	m.WithProperty(txcheck.MarkerProperty, id)
@@ -91,7 +95,7 @@ func (l *Listener) Send(ctx context.Context, p Producer, m *primitive.Message, f
 	if s.ran {
 		return s.answer, s.err // Whatever became of the END_TRANSACTION: the checker answers if it is lost.
 	}
-	return txcheck.Rollback, fmt.Errorf("send a half message to %s: %w", m.Topic, err)
+	return txcheck.Rollback, fmt.Errorf("send a half message to %s: %w: %w", m.Topic, ErrNotStored, err)
 }
 
 // send always returns an error where the listener was not called. A context that ends during a send breaks the connection that

@@ -261,6 +261,7 @@ func TestSendThatStoresNothing(t *testing.T) {
 	l, p := w.start(w.markers)
 	m := primitive.NewMessage(w.topic+"-misspelled", []byte("A"))
 	answer, err := l.Send(t.Context(), p, m, func(pgx.Tx) error { panic("it must not run") })
+	require.ErrorIs(t, err, listener.ErrNotStored)
 	require.ErrorContains(t, err, "misspelled")
 	require.Equal(t, txcheck.Rollback, answer)
 
