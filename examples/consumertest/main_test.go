@@ -3,11 +3,13 @@ package consumertest
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/outbox-relay/outbox-relay/internal/stack"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
@@ -48,35 +51,25 @@ func buildGo(t *testing.T) []string {
 //nolint:gochecknoglobals // Once for all tests of the package.
 var javaBuilt struct {
 	sync.Once
-	dir string // removed at the end
-	err error
+	dir     string // removed at the end
+	command []string
+	err     error
 }
 
 func buildJava(t *testing.T) []string {
 	t.Helper()
-	for _, program := range []string{"mvn", "javac", "java"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not installed (on Debian: apt-get install maven default-jdk-headless)", program)
-		}
-	}
 	javaBuilt.Do(func() {
-		// In a copy, so that nothing is written into the repository.
 		if javaBuilt.dir, javaBuilt.err = os.MkdirTemp("", "outbox-relay-consumer-"); javaBuilt.err != nil { //nolint:usetesting // It outlives this test.
 			return
 		}
-		if javaBuilt.err = os.CopyFS(javaBuilt.dir, os.DirFS("../consumer-java")); javaBuilt.err != nil {
-			return
-		}
-		cmd := exec.CommandContext(context.Background(), "mvn", "--batch-mode", "--quiet", "package", "dependency:copy-dependencies",
-			"-DoutputDirectory=target/lib")
-		cmd.Dir = javaBuilt.dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			javaBuilt.err = fmt.Errorf("%w: %s", err, out)
-		}
+		javaBuilt.command, javaBuilt.err = stack.BuildJava(context.Background(), "../consumer-java", javaBuilt.dir)
 	})
+	var missing *stack.MissingError
+	if errors.As(javaBuilt.err, &missing) {
+		t.Skip(javaBuilt.err)
+	}
 	require.NoError(t, javaBuilt.err)
-	classes := filepath.Join(javaBuilt.dir, "target", "*") + ":" + filepath.Join(javaBuilt.dir, "target", "lib", "*")
-	return []string{"java", "-Xmx256m", "-Duser.home=" + t.TempDir(), "-cp", classes, "example.Consumer"}
+	return append(slices.Clone(javaBuilt.command), "-Xmx256m", "-Duser.home="+t.TempDir(), "example.Consumer")
 }
 
 // world is a topic, a database and a consumer group.

@@ -2,6 +2,7 @@ package producers_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -51,16 +52,13 @@ func psql(t *testing.T, database *url.URL, topic string) *exec.Cmd {
 
 func spring(t *testing.T, database *url.URL, topic string) *exec.Cmd {
 	t.Helper()
-	for _, program := range []string{"mvn", "javac", "java"} {
-		need(t, program, "maven default-jdk-headless")
+	command, err := stack.BuildJava(t.Context(), "java", t.TempDir())
+	var missing *stack.MissingError
+	if errors.As(err, &missing) {
+		t.Skip(err)
 	}
-	dir := t.TempDir() // so that nothing is written into the repository
-	require.NoError(t, os.CopyFS(dir, os.DirFS("java")))
-	mvn := exec.CommandContext(t.Context(), "mvn", "--batch-mode", "--quiet", "package", "dependency:copy-dependencies", "-DoutputDirectory=target/lib")
-	mvn.Dir = dir
-	run(t, mvn)
-	cmd := exec.CommandContext(t.Context(), "java", "-cp",
-		filepath.Join(dir, "target", "*")+":"+filepath.Join(dir, "target", "lib", "*"), "example.Main")
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), command[0], append(command[1:], "example.Main")...)
 	cmd.Env = append(os.Environ(), "JDBC_URL=jdbc:postgresql://"+database.Host+database.Path+"?user="+database.User.Username(), "TOPIC="+topic)
 	return cmd
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
 	"github.com/outbox-relay/outbox-relay/examples/orders/internal/audit"
+	"github.com/outbox-relay/outbox-relay/internal/stack"
 )
 
 // Who receives.
@@ -53,16 +54,11 @@ func buildJava(ctx context.Context, dir string) ([]string, error) {
 		return nil, fmt.Errorf("find the sources of the consumer: %w", err)
 	}
 	sources := filepath.Join(filepath.Dir(strings.TrimSpace(string(output))), "consumer-java")
-	if err := os.CopyFS(dir, os.DirFS(sources)); err != nil {
-		return nil, fmt.Errorf("copy the sources of the consumer: %w", err)
+	command, err := stack.BuildJava(ctx, sources, dir)
+	if err != nil {
+		return nil, err
 	}
-	mvn := exec.CommandContext(ctx, "mvn", "--batch-mode", "--quiet", "package", "dependency:copy-dependencies", "-DoutputDirectory=target/lib")
-	mvn.Dir = dir
-	if output, err := mvn.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the consumer with Maven (on Debian: apt-get install maven default-jdk-headless): %w%s", err, indented(output))
-	}
-	classes := filepath.Join(dir, "target", "*") + string(os.PathListSeparator) + filepath.Join(dir, "target", "lib", "*")
-	return []string{"java", "-Xmx256m", "-Duser.home=" + dir, "-cp", classes, "example.Consumer", "orderly"}, nil
+	return append(command, "-Xmx256m", "-Duser.home="+dir, "example.Consumer", "orderly"), nil
 }
 
 // receive starts the consumer and tells the audit what comes.
