@@ -69,7 +69,7 @@ type Producer interface {
 	SendMessageInTransaction(ctx context.Context, m *primitive.Message) (*primitive.TransactionSendResult, error)
 }
 
-// ErrNotStored: the broker did not say that it has the half message, so no transaction was run, and none will be. The same may be
+// ErrNotStored means that the broker did not confirm the half message, so no transaction was run, and none will be. The same may be
 // tried again, with a new message.
 var ErrNotStored = errors.New("the half message was not stored")
 
