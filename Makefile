@@ -19,9 +19,12 @@ GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# CONSUMER=go and CONSUMER=java let the consumers of examples/ receive, instead of the demo itself.
+CONSUMER   ?= demo
+
 .PHONY: demo
-demo: ## Start everything, send orders, kill the relay, and count what arrived (about a minute).
-	@$(GO) run ./examples/orders/cmd/demo
+demo: ## Start everything, send orders, kill the relay, and count what arrived (about a minute; CONSUMER).
+	@$(GO) run ./examples/orders/cmd/demo -consumer=$(CONSUMER)
 
 # One set of servers for all packages. -race needs a C compiler.
 .PHONY: test

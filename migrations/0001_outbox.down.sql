@@ -1,5 +1,6 @@
 -- Removes the outbox with everything in it, pending rows and history included.
 DROP VIEW outbox_sent;
+DROP TABLE outbox_marker;
 DROP TABLE outbox_origin;
 DROP TABLE outbox_topic;
 DROP TABLE outbox_dead;

@@ -131,6 +131,16 @@ SELECT (SELECT system_identifier FROM pg_control_system()),
        (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
        1;
 
+-- What became of the half messages that applications send themselves (package txcheck): the application inserts a row in its
+-- own transaction, the checker one that says "rolled back", and of two rows with one id only one can be. The id begins with
+-- its time in milliseconds, by which old rows are removed: the primary key is the index for that.
+CREATE TABLE outbox_marker (
+    id        uuid PRIMARY KEY,
+    committed boolean NOT NULL,                  -- false: ROLLBACK was answered, and the transaction can commit no more
+    made_at   timestamptz NOT NULL DEFAULT now(),
+    asked_at  timestamptz                        -- when a broker last asked
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 2000);
+
 -- "Where is event X?": the ledger made readable.
 CREATE VIEW outbox_sent AS
 SELECT a.ids[e.n]                                                       AS id,

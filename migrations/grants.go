@@ -10,6 +10,9 @@ import (
 const appGrants = `-- The application's role: writes rows in its own transactions.
 GRANT USAGE ON SCHEMA {schema} TO {role};
 GRANT INSERT ON {schema}.outbox TO {role};
+-- Only where it sends half messages itself, with package txcheck:
+-- GRANT SELECT, INSERT, DELETE, UPDATE (asked_at) ON {schema}.outbox_marker TO {role};
+-- GRANT SELECT ON {schema}.outbox_origin TO {role};
 `
 
 // The relay needs no right to insert rows, to change what they say, or to create anything.

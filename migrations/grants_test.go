@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -55,11 +56,20 @@ func TestGrants(t *testing.T) {
 	refused(t, asApp, `UPDATE outbox SET topic = 'u'`)
 	refused(t, asApp, `DELETE FROM outbox`)
 	refused(t, asApp, `TRUNCATE outbox`)
-	for _, table := range []string{"outbox_lease", "outbox_attempt", "outbox_dead", "outbox_topic", "outbox_origin", "outbox_sent", "outbox_id_seq"} {
+	for _, table := range []string{"outbox_lease", "outbox_attempt", "outbox_dead", "outbox_topic", "outbox_origin", "outbox_sent", "outbox_id_seq", "outbox_marker"} {
 		refused(t, asApp, `SELECT FROM `+table)
 	}
 
+	// What stands in comments is for applications that use package txcheck.
+	exec(t, admin, strings.ReplaceAll(forApp, "\n-- GRANT ", "\nGRANT "))
+	exec(t, asApp, `INSERT INTO outbox_marker (id, committed) SELECT gen_random_uuid(), true FROM outbox_origin`)
+	exec(t, asApp, `UPDATE outbox_marker SET asked_at = now()`)
+	refused(t, asApp, `UPDATE outbox_marker SET committed = true`)
+	exec(t, asApp, `DELETE FROM outbox_marker`)
+	refused(t, asApp, `UPDATE outbox_origin SET origin = gen_random_uuid()`)
+
 	require.NoError(t, migrations.Check(t.Context(), asRelay, schema))
+	refused(t, asRelay, `SELECT FROM outbox_marker`)
 	refused(t, asRelay, `INSERT INTO outbox (topic, payload) VALUES ('t', 'x')`)
 	refused(t, asRelay, `UPDATE outbox SET payload = 'y'`)
 	refused(t, asRelay, `UPDATE outbox SET topic = 'y'`)

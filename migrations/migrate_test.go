@@ -25,7 +25,7 @@ func TestUpDownUp(t *testing.T) {
 			require.NoError(t, migrations.Check(t.Context(), conn, schema))
 			made := tables(t, conn, schema)
 			require.Subset(t, made, []string{
-				"outbox", "outbox_id_seq", "outbox_lease", "outbox_attempt", "outbox_dead", "outbox_topic", "outbox_origin",
+				"outbox", "outbox_id_seq", "outbox_lease", "outbox_attempt", "outbox_dead", "outbox_topic", "outbox_origin", "outbox_marker",
 				"outbox_sent", migrations.Table,
 			})
 			exec(t, conn, `INSERT INTO outbox (topic, payload) VALUES ('t', 'x')`)

@@ -45,7 +45,7 @@ func startConsumer(s *servers, a *audit.Audit) (stop func(), err error) {
 }
 
 // delivery reads a message. A real service would look the deduplication key up in a table of its own, with a unique index,
-// in the transaction that does the work.
+// in the transaction that does the work: see examples/consumer-go and examples/consumer-java.
 func delivery(m *primitive.MessageExt, at time.Time) audit.Delivery {
 	d := audit.Delivery{
 		ID: m.GetProperty("outbox-dedup-key"), Broker: m.Queue.BrokerName, Queue: m.Queue.QueueId, Offset: m.QueueOffset, At: at,

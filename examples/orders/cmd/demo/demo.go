@@ -24,7 +24,7 @@ func demo(ctx context.Context, s settings, out *console) (verdict audit.Verdict,
 
 	out.printf("building the relay; starting PostgreSQL and RocketMQ " +
 		"(the first time their files are fetched, which takes half a minute) …\n")
-	binary, servers, err := prepare(ctx, s, dir, out)
+	binary, example, servers, err := prepare(ctx, s, dir, out)
 	if err != nil {
 		return audit.Verdict{}, err
 	}
@@ -40,16 +40,20 @@ func demo(ctx context.Context, s settings, out *console) (verdict audit.Verdict,
 			r.printLog(out)
 		}
 	}()
-	return perform(ctx, s, servers, r, out)
+	return perform(ctx, s, servers, r, example, out)
 }
 
-// prepare builds the relay while the servers start.
-func prepare(ctx context.Context, s settings, dir string, out *console) (binary string, started *servers, err error) {
+// prepare builds the relay, and the consumer if it is one of the examples, while the servers start.
+func prepare(ctx context.Context, s settings, dir string, out *console) (binary string, example []string, started *servers, err error) {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		if binary = s.relay; binary == "" {
 			binary, err = buildRelay(groupCtx, dir)
 		}
+		return err
+	})
+	group.Go(func() (err error) {
+		example, err = buildConsumer(groupCtx, s.consumer, dir)
 		return err
 	})
 	group.Go(func() (err error) {
@@ -60,13 +64,13 @@ func prepare(ctx context.Context, s settings, dir string, out *console) (binary 
 		if started != nil {
 			err = errors.Join(err, started.close())
 		}
-		return "", nil, err
+		return "", nil, nil, err
 	}
-	return binary, started, nil
+	return binary, example, started, nil
 }
 
 // perform is the play itself.
-func perform(ctx context.Context, s settings, servers *servers, r *relay, out *console) (audit.Verdict, error) {
+func perform(ctx context.Context, s settings, servers *servers, r *relay, example []string, out *console) (audit.Verdict, error) {
 	if err := r.migrate(ctx); err != nil {
 		return audit.Verdict{}, err
 	}
@@ -80,7 +84,7 @@ func perform(ctx context.Context, s settings, servers *servers, r *relay, out *c
 		return audit.Verdict{}, err
 	}
 	notes := audit.New()
-	stopConsumer, err := startConsumer(servers, notes)
+	stopConsumer, err := receive(servers, example, notes)
 	if err != nil {
 		return audit.Verdict{}, err
 	}
@@ -125,6 +129,11 @@ func (p *play) run(ctx context.Context) (audit.Verdict, error) {
 	}
 	verdict := p.audit.Verdict()
 	p.report(verdict)
+	if p.settings.consumer != consumerDemo {
+		if err := p.reportEffect(ctx, verdict); err != nil {
+			return audit.Verdict{}, err
+		}
+	}
 	return verdict, p.relay.stop(ctx)
 }
 
@@ -135,7 +144,7 @@ func (p *play) firstOrders(ctx context.Context) error {
 	if err := p.shop.first(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("the first orders did not arrive within a minute"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("the first orders did not arrive within two minutes"))
 	defer cancel()
 	if err := p.awaitComplete(ctx); err != nil {
 		return err

@@ -29,9 +29,26 @@ func build(t *testing.T) string {
 // TestDemo is the demo, shorter: real servers, the real relay, a kill in the middle.
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	for _, consumer := range []string{consumerDemo, consumerGo, consumerJava} {
+		t.Run(consumer, func(t *testing.T) {
+			t.Parallel()
+			testDemo(t, consumer)
+		})
+	}
+}
+
+func testDemo(t *testing.T, consumer string) {
+	t.Helper()
+	if consumer == consumerJava {
+		for _, program := range []string{"mvn", "javac"} {
+			if _, err := exec.LookPath(program); err != nil {
+				t.Skipf("%s is not installed (on Debian: apt-get install maven default-jdk-headless)", program)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, build(t), "-duration=6s", "-kill-after=2s", "-down=500ms", "-linger=1s")
+	cmd := exec.CommandContext(ctx, build(t), "-duration=6s", "-kill-after=2s", "-down=500ms", "-linger=1s", "-consumer="+consumer)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
@@ -53,6 +70,9 @@ func TestDemo(t *testing.T) {
 	}
 	for _, want := range []string{"KILL", "RESTART", "CAUGHT UP", "without the kill", "exactly once"} {
 		require.Contains(t, out.String(), want)
+	}
+	if consumer != consumerDemo {
+		require.Contains(t, out.String(), "The consumer has applied "+strconv.Itoa(value("committed"))+" orders to its own table.")
 	}
 }
 

@@ -37,6 +37,8 @@ func TestSettingsAtTheirLimits(t *testing.T) {
 		"-drain=0":                  "-drain must be above 0",
 		"-linger=0":                 "",
 		"-linger=-1s":               "-linger must be at least 0",
+		"-consumer=java":            "",
+		"-consumer=rust":            "-consumer must be demo, go or java",
 	} {
 		_, err := parseSettings(strings.Fields(arg), none, new(bytes.Buffer))
 		if rule == "" {

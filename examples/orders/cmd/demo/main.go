@@ -10,6 +10,7 @@
 //	relay.go      the relay's process
 //	shop.go       the order service at a steady rate
 //	consumer.go   what consumers do
+//	example.go    the consumers of examples/, as processes
 //	progress.go   a line a second
 //	report.go     the table
 package main

@@ -20,6 +20,7 @@ type settings struct {
 	drain     time.Duration // how long to wait for the last message
 	linger    time.Duration // how long to listen for what should not come
 	relay     string        // the relay's binary; "" = build it
+	consumer  string        // who receives: the demo itself, or one of the examples
 }
 
 func defaultSettings() settings {
@@ -32,6 +33,7 @@ func defaultSettings() settings {
 		down:      time.Second,
 		drain:     90 * time.Second,
 		linger:    3 * time.Second,
+		consumer:  consumerDemo,
 	}
 }
 
@@ -51,6 +53,7 @@ func parseSettings(args []string, getenv func(string) string, output io.Writer) 
 	flags.DurationVar(&s.drain, "drain", s.drain, "how long to wait for the last message")
 	flags.DurationVar(&s.linger, "linger", s.linger, "how long to listen for messages that should not come")
 	flags.StringVar(&s.relay, "relay", s.relay, "the relay's binary; built if not given")
+	flags.StringVar(&s.consumer, "consumer", s.consumer, "who receives: demo, or the examples go or java (which needs Maven and a JDK)")
 
 	var errs []error
 	flags.VisitAll(func(f *flag.Flag) {
@@ -85,5 +88,6 @@ func (s settings) validate() error {
 	must(s.down >= 0, "-down must be at least 0")
 	must(s.drain > 0, "-drain must be above 0")
 	must(s.linger >= 0, "-linger must be at least 0")
+	must(s.consumer == consumerDemo || s.consumer == consumerGo || s.consumer == consumerJava, "-consumer must be demo, go or java")
 	return errors.Join(errs...)
 }
