@@ -18,6 +18,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
 	"github.com/outbox-relay/outbox-relay/examples/orders/internal/audit"
+	"github.com/outbox-relay/outbox-relay/internal/child"
 	"github.com/outbox-relay/outbox-relay/internal/stack"
 )
 
@@ -78,16 +79,16 @@ func receive(s *servers, example []string, a *audit.Audit) (stop func(), err err
 			a.Delivered(d)
 		}
 	}}
-	process, err := startChild(cmd)
+	process, err := child.Start(cmd)
 	if err != nil {
 		return nil, err
 	}
 	return func() {
-		_ = process.signal(syscall.SIGTERM)
+		_ = process.Signal(syscall.SIGTERM)
 		select {
-		case <-process.done:
+		case <-process.Done():
 		case <-time.After(20 * time.Second):
-			_ = process.kill()
+			_ = process.Kill()
 		}
 	}, nil
 }
