@@ -31,6 +31,9 @@ func (d drain) run(ctx context.Context, w *Bench) (v Values, err error) {
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	rows := w.cfg.Scale.rows(d.rows)
+	if d.after { // in one transaction
+		rows = w.cfg.Scale.atMost(d.rows)
+	}
 	if !d.after {
 		if err := p.fill(ctx, 1, rows, d.size, chunk); err != nil {
 			return nil, err

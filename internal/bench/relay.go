@@ -62,7 +62,9 @@ func (p *place) relaySettings(number int) []string {
 		"OUTBOX_RELAY_GROUP=" + p.topic,
 		fmt.Sprintf("OUTBOX_RELAY_INSTANCE=bench-%d", number),
 		"OUTBOX_RELAY_HTTP_LISTEN=127.0.0.1:0",
-		fmt.Sprintf("OUTBOX_RELAY_HTTP_PPROF=%t", w.cfg.Profile),
+	}
+	if w.cfg.Profile {
+		env = append(env, "OUTBOX_RELAY_HTTP_PPROF=true")
 	}
 	for _, setting := range w.cfg.RelaySettings {
 		key, value, _ := strings.Cut(setting, "=")

@@ -245,6 +245,8 @@ func TestScale(t *testing.T) {
 	require.Equal(t, 100_000, Scale{}.rows(100_000))
 	require.Equal(t, 2_500_000, Scale{Rows: 5_000_000}.rows(100_000))
 	require.Equal(t, 50, Scale{Rows: 1}.rows(100_000), "enough to measure anything")
+	require.Equal(t, 100_000, Scale{Rows: 5_000_000}.atMost(100_000))
+	require.Equal(t, 50_000, Scale{Rows: 100_000}.atMost(100_000))
 	require.Equal(t, 3*time.Second, Scale{}.duration(3*time.Second))
 	require.Equal(t, 18*time.Second, Scale{Time: 6}.duration(3*time.Second))
 }

@@ -40,6 +40,7 @@ type options struct {
 	plot  string
 	relay string
 	list  bool
+	peers bool
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -87,8 +88,13 @@ func (o options) run(ctx context.Context, stdout io.Writer) (err error) {
 	if cfg.Dir == "" {
 		cfg.Dir = dir
 	}
+	if o.peers {
+		if cfg.Peers, err = local.Peers(ctx, dir, cfg.Log); err != nil {
+			return err
+		}
+	}
 	async, sync := bench.Brokers(cfg.Cases)
-	servers, err := local.Start(ctx, local.Options{Dir: dir, Async: async, Sync: sync, Log: cfg.Log})
+	servers, err := local.Start(ctx, local.Options{Dir: dir, Async: async, Sync: sync, Logical: o.peers, Log: cfg.Log})
 	if err != nil {
 		return err
 	}
@@ -155,6 +161,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.StringVar(&o.json, "json", "", "a file for the report as JSON")
 	flags.StringVar(&o.plot, "plot", "", "a file for the picture (SVG)")
 	flags.BoolVar(&o.list, "list", false, "list the cases, and do nothing")
+	flags.BoolVar(&o.peers, "peers", false, "also measure other relays; Debezium Server is fetched (780 MB)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -172,6 +179,10 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	case o.cfg.Profile && o.cfg.Dir == "":
 		return o, errors.New("-profile needs -dir: a folder for the profiles")
 	}
-	o.cfg.Cases, err = bench.Select(bench.Cases(), *cases)
+	all := bench.Cases()
+	if o.peers {
+		all = append(all, bench.PeerCases()...)
+	}
+	o.cfg.Cases, err = bench.Select(all, *cases)
 	return o, err
 }
