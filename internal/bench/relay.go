@@ -37,11 +37,7 @@ func (p *place) startRelay(number int) (*relay, error) {
 	}
 	defer log.Close()                       //nolint:errcheck // The process has its own copy.
 	cmd := exec.Command(w.cfg.Relay, "run") //nolint:noctx // It is stopped when we want it to be.
-	environ := w.cfg.Environ
-	if environ == nil {
-		environ = cleanEnviron()
-	}
-	cmd.Env = slices.Concat(environ, p.relaySettings(number))
+	cmd.Env = slices.Concat(w.environ(), p.relaySettings(number))
 	cmd.Stdout, cmd.Stderr = log, log
 	r.started = time.Now()
 	r.process, err = child.Start(cmd)
@@ -73,6 +69,14 @@ func (p *place) relaySettings(number int) []string {
 	return env
 }
 
+// environ is what the relay's program gets beside what a case sets.
+func (w *Bench) environ() []string {
+	if w.cfg.Environ != nil {
+		return w.cfg.Environ
+	}
+	return cleanEnviron()
+}
+
 // cleanEnviron is the environment without what would configure a relay.
 func cleanEnviron() []string {
 	var environ []string
@@ -95,7 +99,7 @@ func (r *relay) awaitReady(ctx context.Context) error {
 			return err
 		}
 		if err := pause(ctx, 10*time.Millisecond); err != nil {
-			return err
+			return fmt.Errorf("%w%s", err, r.tail())
 		}
 	}
 	return nil
@@ -189,8 +193,9 @@ func (r *relay) stop() error {
 }
 
 // fleet starts n relays and returns what stops them all.
-func (p *place) fleet(ctx context.Context, n int) (relays []*relay, stop func() error, err error) {
-	stop = func() error {
+func (p *place) fleet(ctx context.Context, n int) ([]*relay, func() error, error) {
+	var relays []*relay
+	stop := func() error {
 		var errs []error
 		for _, r := range relays {
 			errs = append(errs, r.stop())

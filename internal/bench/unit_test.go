@@ -168,6 +168,8 @@ func someReport() *Report {
 		add(round, "drain ordered 256B async", Values{Rate: 500 * f * f})
 		add(round, "steady 100/s", Values{ConsumeP50: 3, ConsumeP99: 9})
 	}
+	add(2, "peer debezium 256B async", Values{Rate: 400, AllCPU: 1})
+	add(2, "peer debezium steady 100/s", Values{ConsumeP99: 3})
 	add(1, "scale relays=1 brokers=1", Values{AllCPU: 8})
 	add(2, "scale relays=3 brokers=2", Values{AllCPU: 9})
 	r.Results = append(r.Results, Result{Case: "drain fifo 256B async", Round: 1, Skipped: "not supported by this relay"})
@@ -184,6 +186,8 @@ func TestReport(t *testing.T) {
 	assert.Contains(t, text, "speed, relay : ceiling: drain transaction 256B async 0.80 0.80 0.80 2", "of the same round")
 	assert.Contains(t, text, "speed, relay : ceiling: drain ordered 256B async 0.75 0.50 1.00 2", "its ceiling is the unordered pump")
 	assert.Contains(t, text, "processor time of all, relay : ceiling: drain transaction 256B async 1.60 1.60 1.60 2")
+	assert.Contains(t, text, "speed, relay : Debezium Server: drain transaction 256B async 4.00 4.00 4.00 1")
+	assert.Contains(t, text, "latency p99, relay : Debezium Server: steady 100/s 3.00 3.00 3.00 1")
 	assert.NotContains(t, text, "three relays and two brokers", "they did not run in the same round")
 	assert.NotContains(t, text, "The time was up")
 }
@@ -211,7 +215,7 @@ func TestPlotIsAPicture(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, elements["svg"])
-	require.Equal(t, 1+3+5+2, elements["rect"], "the ground, 3 speeds, 2 + 3 parts of processor time, 2 latencies")
+	require.Equal(t, 1+4+5+3, elements["rect"], "the ground, 4 speeds, 2 + 3 parts of processor time, 3 latencies")
 }
 
 func TestARunGoesOnWhereItWasStopped(t *testing.T) {
