@@ -85,6 +85,8 @@ func ratios() []ratio {
 		{AllCPU, "drain", "pump", "processor time of all, relay : ceiling"},
 		{Rate, "drain transaction", "peer debezium", "speed, relay : Debezium Server"},
 		{Rate, "drain normal", "peer debezium", "speed, relay : Debezium Server"},
+		{ConsumeP50, "steady normal", "peer debezium steady", "latency p50, relay : Debezium Server"},
+		{ConsumeP99, "steady normal", "peer debezium steady", "latency p99, relay : Debezium Server"},
 		{ConsumeP50, "steady", "peer debezium steady", "latency p50, relay : Debezium Server"},
 		{ConsumeP99, "steady", "peer debezium steady", "latency p99, relay : Debezium Server"},
 		{AllCPU, "relays=3 brokers=2", "relays=1 brokers=1", "processor time, three relays and two brokers : one and one"},

@@ -25,7 +25,7 @@ func TestWordsChooseCases(t *testing.T) {
 		"drain transaction 256B async":  {"drain transaction 256B async"},
 		"async 256B  transaction drain": {"drain transaction 256B async"},
 		"pay, idle":                     {"pay", "idle"},
-		"steady":                        {"steady 100/s", "steady 500/s", "steady 2000/s", "steady 5000/s"},
+		"steady":                        {"steady 100/s", "steady 500/s", "steady 2000/s", "steady 5000/s", "steady normal 500/s", "steady normal 2000/s"},
 		"pump transaction 256B":         {"pump transaction 256B async", "pump transaction 256B sync"},
 	} {
 		some, err := Select(all, words)
