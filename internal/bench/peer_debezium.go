@@ -135,7 +135,7 @@ func (d peer) awaitStream(ctx context.Context, p *place) error {
 	if d.name != "debezium" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("Debezium Server did not follow the log within two minutes"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("no one followed the log within two minutes"))
 	defer cancel()
 	for {
 		var active bool

@@ -192,8 +192,19 @@ func (r *relay) stop() error {
 	}
 }
 
-// fleet starts n relays and returns what stops them all.
+// fleet starts n relays, waits until they are ready, and returns what stops them all.
 func (p *place) fleet(ctx context.Context, n int) ([]*relay, func() error, error) {
+	relays, stop, err := p.launch(n)
+	for _, r := range relays {
+		if err == nil {
+			err = r.awaitReady(ctx)
+		}
+	}
+	return relays, stop, err
+}
+
+// launch starts n relays; they need not be ready yet.
+func (p *place) launch(n int) ([]*relay, func() error, error) {
 	var relays []*relay
 	stop := func() error {
 		var errs []error
@@ -206,14 +217,9 @@ func (p *place) fleet(ctx context.Context, n int) ([]*relay, func() error, error
 	for number := range n {
 		r, err := p.startRelay(number)
 		if err != nil {
-			return nil, stop, err
+			return relays, stop, err
 		}
 		relays = append(relays, r)
-	}
-	for _, r := range relays {
-		if err := r.awaitReady(ctx); err != nil {
-			return nil, stop, err
-		}
 	}
 	return relays, stop, nil
 }

@@ -113,8 +113,8 @@ func (w *Bench) warmUp(ctx context.Context) error {
 			continue
 		}
 		for _, run := range []func(context.Context, *Bench) (Values, error){
-			pump{kind: "transaction", size: 256, flush: flush, rows: rows, gather: 128, flying: 3}.run,
-			pump{kind: "normal", size: 256, flush: flush, rows: rows, gather: 8, flying: 3}.run,
+			newPump("transaction", 256, flush, rows, false).run,
+			newPump("normal", 256, flush, rows, false).run,
 			drain{kind: "transaction", size: 256, flush: flush, rows: rows / 2, relays: 1, brokers: n}.run,
 		} {
 			if _, err := run(ctx, w); err != nil {

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/outbox-relay/outbox-relay/internal/bench"
 	"github.com/outbox-relay/outbox-relay/internal/bench/local"
@@ -80,7 +79,7 @@ func (o options) run(ctx context.Context, stdout io.Writer) (err error) {
 			err = os.RemoveAll(dir)
 			return
 		}
-		cfg.Log.Error("logs are kept", slog.String("dir", dir))
+		cfg.Log.ErrorContext(ctx, "logs are kept", slog.String("dir", dir))
 	}()
 	if cfg.Relay, err = o.buildRelay(ctx, dir); err != nil {
 		return err
@@ -175,7 +174,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	case o.cfg.Scale.Time <= 0:
 		return o, fmt.Errorf("-time must be positive, but it is %g", o.cfg.Scale.Time)
 	case o.cfg.Budget < 0:
-		return o, fmt.Errorf("-budget must not be negative, but it is %s", time.Duration(o.cfg.Budget))
+		return o, fmt.Errorf("-budget must not be negative, but it is %s", o.cfg.Budget)
 	case o.cfg.Profile && o.cfg.Dir == "":
 		return o, errors.New("-profile needs -dir: a folder for the profiles")
 	}
