@@ -13,8 +13,6 @@ type Case struct {
 	Name string
 	// Rows are what it moves in the short form, 0 where that is not its measure.
 	Rows int
-	// Control says that brokers are frozen in it, which nobody wants done to his own.
-	Control bool
 
 	run func(ctx context.Context, w *Bench) (Values, error)
 }
@@ -63,7 +61,7 @@ func flushCases(flush Flush) []Case {
 		return drainCase(drain{kind: kind, size: size, flush: flush, rows: rows, relays: 1})
 	}
 	pumps := func(kind string, size, rows int, dressed bool) Case {
-		return pumpCase(pump{kind: kind, size: size, flush: flush, rows: rows, dressed: dressed, gather: 128, flying: 3})
+		return pumpCase(newPump(kind, size, flush, rows, dressed))
 	}
 	return []Case{
 		pumps("transaction", 256, full/2, false),
@@ -83,6 +81,18 @@ func flushCases(flush Flush) []Case {
 
 func drainCase(d drain) Case {
 	return Case{Name: fmt.Sprintf("drain %s %dB %s", d.kind, d.size, d.flush), Rows: d.rows, run: d.run}
+}
+
+// newPump has as much in flight as does it good. A disk is waited for by all requests at once, so with Sync that is more.
+func newPump(kind string, size int, flush Flush, rows int, dressed bool) pump {
+	p := pump{kind: kind, size: size, flush: flush, rows: rows, dressed: dressed, gather: 128, flying: 3}
+	switch {
+	case kind == "normal":
+		p.gather = 16 // requests, of 32 messages each
+	case flush == Sync:
+		p.gather, p.flying = 512, 4
+	}
+	return p
 }
 
 func pumpCase(p pump) Case {

@@ -25,6 +25,7 @@ type Config struct {
 	// Dir takes logs, and profiles if Profile is set.
 	Dir     string
 	Profile bool
+	Peers   Peers
 	// State, if not empty, is the file from which the run goes on after it was stopped.
 	State string
 	Log   *slog.Logger
@@ -32,7 +33,8 @@ type Config struct {
 
 // Scale is how much of each case is run.
 type Scale struct {
-	// Rows replaces the 200,000 rows of a full drain; the rows of the other cases change in proportion.
+	// Rows replaces the 200,000 rows of a full drain; the rows of the other drains change in proportion. Where fewer are wanted,
+	// so do those of the other cases.
 	Rows int
 	// Time is what each measured stretch of time is multiplied with.
 	Time float64
@@ -48,6 +50,9 @@ func (s Scale) rows(n int) int {
 	}
 	return max(n*s.Rows/fullRows, 50)
 }
+
+// atMost scales the rows of cases that do not become better by more of them: only down.
+func (s Scale) atMost(n int) int { return min(n, s.rows(n)) }
 
 func (s Scale) duration(d time.Duration) time.Duration {
 	if s.Time <= 0 {

@@ -47,8 +47,10 @@ func (c *consumer) follow(ctx context.Context, number int, b Broker, queue int) 
 	for offset := int64(0); ; {
 		answers, err := c.place.bench.pull(ctx, c.place.topic, b, map[int]int64{queue: offset}, suspendTime)
 		now := time.Now()
-		if ctx.Err() != nil {
-			return nil // It is over.
+		select {
+		case <-ctx.Done(): // it is over
+			return nil
+		default:
 		}
 		if err != nil {
 			return err

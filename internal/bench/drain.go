@@ -31,33 +31,40 @@ func (d drain) run(ctx context.Context, w *Bench) (v Values, err error) {
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	rows := w.cfg.Scale.rows(d.rows)
-	if !d.after {
-		if err := p.fill(ctx, 1, rows, d.size, chunk); err != nil {
-			return nil, err
-		}
+	if d.after { // in one transaction
+		rows = w.cfg.Scale.atMost(d.rows)
 	}
-	relays, stop, err := p.fleet(ctx, d.relays)
-	if err != nil {
-		return nil, errors.Join(notSupported(err), stop())
-	}
+	relays, stop, err := d.prepare(ctx, p, rows)
 	defer func() { err = errors.Join(err, stop()) }()
-	if d.after {
-		if err := p.awaitShares(ctx, relays); err != nil {
-			return nil, err
-		}
-		if err := p.fill(ctx, 1, rows, d.size, rows); err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
 	}
 	v, err = p.measureDrain(ctx, relays, rows)
 	if err != nil {
-		return nil, err
+		return nil, notSupported(err)
 	}
 	a, err := p.audit(ctx, rows, d.size)
 	if err != nil {
 		return nil, err
 	}
 	return v, a.verdict()
+}
+
+// prepare inserts the rows and starts the relays, or the other way round. Stop is never nil.
+func (d drain) prepare(ctx context.Context, p *place, rows int) (relays []*relay, stop func() error, err error) {
+	if !d.after {
+		if err := p.fill(ctx, 1, rows, d.size, chunk); err != nil {
+			return nil, func() error { return nil }, err
+		}
+		return p.launch(d.relays) // a relay that is awaited would have begun
+	}
+	if relays, stop, err = p.fleet(ctx, d.relays); err != nil {
+		return nil, stop, err
+	}
+	if err := p.awaitShares(ctx, relays); err != nil {
+		return nil, stop, err
+	}
+	return relays, stop, p.fill(ctx, 1, rows, d.size, rows)
 }
 
 // progress is how many messages were on the topic at a time.

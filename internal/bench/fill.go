@@ -56,6 +56,11 @@ func (p *place) fill(ctx context.Context, first, n, size, step int) error {
 	}
 	insert := `INSERT INTO outbox (topic, ordering_key, payload)
 SELECT $1, ` + key + `, convert_to(lpad(n::text, ` + fmt.Sprint(numberWidth) + `, '0') || $2, 'UTF8') FROM generate_series($3::bigint, $4::bigint) n ORDER BY n`
+	return p.fillBy(ctx, insert, first, n, size, step)
+}
+
+// fillBy is fill by another statement, which gets the topic, the filler, the first and the last number.
+func (p *place) fillBy(ctx context.Context, insert string, first, n, size, step int) error {
 	text := filler(size)
 	for last := first + n - 1; first <= last; first += step {
 		if _, err := p.db.Exec(ctx, insert, p.topic, text, first, min(first+step-1, last)); err != nil {

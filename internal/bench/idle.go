@@ -17,7 +17,7 @@ func otherCases() []Case {
 		{Name: "pay", run: pay{size: 256}.run},
 		{Name: "idle", run: idle},
 		{Name: "start", run: start},
-		{Name: "recovery", Rows: recoveryRows, Control: true, run: recovery},
+		{Name: "recovery", Rows: recoveryRows, run: recovery},
 	}
 }
 

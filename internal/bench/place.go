@@ -6,11 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os/exec"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/outbox-relay/outbox-relay/migrations"
 )
 
 // prefix begins the names of everything that is made.
@@ -38,13 +38,25 @@ func (w *Bench) newPlace(ctx context.Context, k kind, brokers []Broker) (p *plac
 	if p.db, err = pgx.Connect(ctx, w.cfg.Servers.Postgres); err != nil {
 		return p, fmt.Errorf("connect to PostgreSQL: %w", err)
 	}
-	if _, err := migrations.Up(ctx, w.cfg.Servers.Postgres, p.schema); err != nil {
-		return p, fmt.Errorf("make the schema %s: %w", p.schema, err)
+	if err := p.migrate(ctx); err != nil {
+		return p, err
 	}
 	if _, err := p.db.Exec(ctx, "SET search_path = "+pgx.Identifier{p.schema}.Sanitize()); err != nil {
 		return p, fmt.Errorf("use the schema %s: %w", p.schema, err)
 	}
 	return p, w.createTopic(ctx, p.topic, k.messageType, brokers)
+}
+
+// migrate lets the relay that is measured make its schema: it may be of another version than this program.
+func (p *place) migrate(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, p.bench.cfg.Relay, "migrate", "up")
+	cmd.Env = slices.Concat(p.bench.environ(), []string{
+		"OUTBOX_RELAY_DATABASE_URL=" + p.bench.cfg.Servers.Postgres, "OUTBOX_RELAY_DATABASE_SCHEMA=" + p.schema,
+	})
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("make the schema %s: %w: %s", p.schema, err, output)
+	}
+	return nil
 }
 
 // tidyPatience is what removing what was made may take, also after an interruption.

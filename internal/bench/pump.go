@@ -44,7 +44,7 @@ func (d pump) run(ctx context.Context, w *Bench) (v Values, err error) {
 		return nil, err
 	}
 	defer pool.Close()
-	rows := w.cfg.Scale.rows(d.rows)
+	rows := w.cfg.Scale.atMost(d.rows)
 	s := &stroke{pump: d, pool: pool, address: brokers[0].Address, topic: p.topic, fill: filler(d.size)}
 	m := meter{postgres: 0, brokers: p.brokers}
 	before, own, begin := m.read(), ownTime(), time.Now()

@@ -33,7 +33,7 @@ func recovery(ctx context.Context, w *Bench) (v Values, err error) {
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	const size = 256
-	rows := w.cfg.Scale.rows(recoveryRows)
+	rows := w.cfg.Scale.atMost(recoveryRows)
 	before := max(rows/5, 1) // so that everything has been used once
 	if err := p.fill(ctx, 1, before, size, chunk); err != nil {
 		return nil, err

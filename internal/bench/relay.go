@@ -37,11 +37,7 @@ func (p *place) startRelay(number int) (*relay, error) {
 	}
 	defer log.Close()                       //nolint:errcheck // The process has its own copy.
 	cmd := exec.Command(w.cfg.Relay, "run") //nolint:noctx // It is stopped when we want it to be.
-	environ := w.cfg.Environ
-	if environ == nil {
-		environ = cleanEnviron()
-	}
-	cmd.Env = slices.Concat(environ, p.relaySettings(number))
+	cmd.Env = slices.Concat(w.environ(), p.relaySettings(number))
 	cmd.Stdout, cmd.Stderr = log, log
 	r.started = time.Now()
 	r.process, err = child.Start(cmd)
@@ -62,13 +58,23 @@ func (p *place) relaySettings(number int) []string {
 		"OUTBOX_RELAY_GROUP=" + p.topic,
 		fmt.Sprintf("OUTBOX_RELAY_INSTANCE=bench-%d", number),
 		"OUTBOX_RELAY_HTTP_LISTEN=127.0.0.1:0",
-		fmt.Sprintf("OUTBOX_RELAY_HTTP_PPROF=%t", w.cfg.Profile),
+	}
+	if w.cfg.Profile {
+		env = append(env, "OUTBOX_RELAY_HTTP_PPROF=true")
 	}
 	for _, setting := range w.cfg.RelaySettings {
 		key, value, _ := strings.Cut(setting, "=")
 		env = append(env, "OUTBOX_RELAY_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+value)
 	}
 	return env
+}
+
+// environ is what the relay's program gets beside what a case sets.
+func (w *Bench) environ() []string {
+	if w.cfg.Environ != nil {
+		return w.cfg.Environ
+	}
+	return cleanEnviron()
 }
 
 // cleanEnviron is the environment without what would configure a relay.
@@ -93,7 +99,7 @@ func (r *relay) awaitReady(ctx context.Context) error {
 			return err
 		}
 		if err := pause(ctx, 10*time.Millisecond); err != nil {
-			return err
+			return fmt.Errorf("%w%s", err, r.tail())
 		}
 	}
 	return nil
@@ -186,9 +192,21 @@ func (r *relay) stop() error {
 	}
 }
 
-// fleet starts n relays and returns what stops them all.
-func (p *place) fleet(ctx context.Context, n int) (relays []*relay, stop func() error, err error) {
-	stop = func() error {
+// fleet starts n relays, waits until they are ready, and returns what stops them all.
+func (p *place) fleet(ctx context.Context, n int) ([]*relay, func() error, error) {
+	relays, stop, err := p.launch(n)
+	for _, r := range relays {
+		if err == nil {
+			err = r.awaitReady(ctx)
+		}
+	}
+	return relays, stop, err
+}
+
+// launch starts n relays; they need not be ready yet.
+func (p *place) launch(n int) ([]*relay, func() error, error) {
+	var relays []*relay
+	stop := func() error {
 		var errs []error
 		for _, r := range relays {
 			errs = append(errs, r.stop())
@@ -199,14 +217,9 @@ func (p *place) fleet(ctx context.Context, n int) (relays []*relay, stop func() 
 	for number := range n {
 		r, err := p.startRelay(number)
 		if err != nil {
-			return nil, stop, err
+			return relays, stop, err
 		}
 		relays = append(relays, r)
-	}
-	for _, r := range relays {
-		if err := r.awaitReady(ctx); err != nil {
-			return nil, stop, err
-		}
 	}
 	return relays, stop, nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq/remoting"
@@ -71,7 +72,10 @@ func (w *Bench) one(ctx context.Context, c Case, round int) (Result, error) {
 	w.took[c.Name] = took
 	result := Result{Case: c.Name, Round: round, Values: values, Took: took.Seconds()}
 	if c.Rows > 0 {
-		result.Rows = w.cfg.Scale.rows(c.Rows)
+		result.Rows = w.cfg.Scale.atMost(c.Rows)
+		if strings.HasPrefix(c.Name, "drain ") {
+			result.Rows = w.cfg.Scale.rows(c.Rows)
+		}
 	}
 	var skipped *SkipError
 	if errors.As(err, &skipped) {
@@ -103,14 +107,14 @@ func (w *Bench) warmUp(ctx context.Context) error {
 	for flush, rows := range map[Flush]int{Async: 60_000, Sync: 15_000} {
 		n := len(w.cfg.Servers.brokers(flush))
 		if w.cfg.Scale.Rows < 10_000 { // nothing is compiled by so few
-			rows = w.cfg.Scale.rows(rows)
+			rows = w.cfg.Scale.atMost(rows)
 		}
 		if n == 0 {
 			continue
 		}
 		for _, run := range []func(context.Context, *Bench) (Values, error){
-			pump{kind: "transaction", size: 256, flush: flush, rows: rows, gather: 128, flying: 3}.run,
-			pump{kind: "normal", size: 256, flush: flush, rows: rows, gather: 8, flying: 3}.run,
+			newPump("transaction", 256, flush, rows, false).run,
+			newPump("normal", 256, flush, rows, false).run,
 			drain{kind: "transaction", size: 256, flush: flush, rows: rows / 2, relays: 1, brokers: n}.run,
 		} {
 			if _, err := run(ctx, w); err != nil {

@@ -11,6 +11,7 @@ import (
 
 // steady is rows that are committed one by one at a rate, whatever becomes of them.
 type steady struct {
+	kind string
 	rate int
 	size int
 }
@@ -26,7 +27,10 @@ const (
 func steadyCases() []Case {
 	var all []Case
 	for _, rate := range []int{100, 500, 2000, 5000} {
-		all = append(all, Case{Name: fmt.Sprintf("steady %d/s", rate), run: steady{rate: rate, size: 256}.run})
+		all = append(all, Case{Name: fmt.Sprintf("steady %d/s", rate), run: steady{kind: "transaction", rate: rate, size: 256}.run})
+	}
+	for _, rate := range []int{500, 2000} { // beside the peers, who send plainly
+		all = append(all, Case{Name: fmt.Sprintf("steady normal %d/s", rate), run: steady{kind: "normal", rate: rate, size: 256}.run})
 	}
 	return all
 }
@@ -36,14 +40,14 @@ func (d steady) run(ctx context.Context, w *Bench) (v Values, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := w.newPlace(ctx, kinds()["transaction"], brokers)
+	p, err := w.newPlace(ctx, kinds()[d.kind], brokers)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	relays, stop, err := p.fleet(ctx, 1)
 	if err != nil {
-		return nil, errors.Join(err, stop())
+		return nil, errors.Join(notSupported(err), stop())
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	m := meter{relays: relays, postgres: w.cfg.Servers.PostgresPID, brokers: brokers}

@@ -25,7 +25,7 @@ func TestWordsChooseCases(t *testing.T) {
 		"drain transaction 256B async":  {"drain transaction 256B async"},
 		"async 256B  transaction drain": {"drain transaction 256B async"},
 		"pay, idle":                     {"pay", "idle"},
-		"steady":                        {"steady 100/s", "steady 500/s", "steady 2000/s", "steady 5000/s"},
+		"steady":                        {"steady 100/s", "steady 500/s", "steady 2000/s", "steady 5000/s", "steady normal 500/s", "steady normal 2000/s"},
 		"pump transaction 256B":         {"pump transaction 256B async", "pump transaction 256B sync"},
 	} {
 		some, err := Select(all, words)
@@ -97,7 +97,8 @@ func TestPayload(t *testing.T) {
 	body := payload(42, filler(256))
 	require.Len(t, body, 256)
 	require.Equal(t, "0000000000000042", string(body[:numberWidth]))
-	require.Equal(t, filler(256), filler(256))
+	again := payload(42, filler(256))
+	require.Equal(t, body, again, "the same in every run")
 }
 
 func TestEndToStart(t *testing.T) {
@@ -168,6 +169,8 @@ func someReport() *Report {
 		add(round, "drain ordered 256B async", Values{Rate: 500 * f * f})
 		add(round, "steady 100/s", Values{ConsumeP50: 3, ConsumeP99: 9})
 	}
+	add(2, "peer debezium 256B async", Values{Rate: 400, AllCPU: 1})
+	add(2, "peer debezium steady 100/s", Values{ConsumeP99: 3})
 	add(1, "scale relays=1 brokers=1", Values{AllCPU: 8})
 	add(2, "scale relays=3 brokers=2", Values{AllCPU: 9})
 	r.Results = append(r.Results, Result{Case: "drain fifo 256B async", Round: 1, Skipped: "not supported by this relay"})
@@ -184,6 +187,8 @@ func TestReport(t *testing.T) {
 	assert.Contains(t, text, "speed, relay : ceiling: drain transaction 256B async 0.80 0.80 0.80 2", "of the same round")
 	assert.Contains(t, text, "speed, relay : ceiling: drain ordered 256B async 0.75 0.50 1.00 2", "its ceiling is the unordered pump")
 	assert.Contains(t, text, "processor time of all, relay : ceiling: drain transaction 256B async 1.60 1.60 1.60 2")
+	assert.Contains(t, text, "speed, relay : Debezium Server: drain transaction 256B async 4.00 4.00 4.00 1")
+	assert.Contains(t, text, "latency p99, relay : Debezium Server: steady 100/s 3.00 3.00 3.00 1")
 	assert.NotContains(t, text, "three relays and two brokers", "they did not run in the same round")
 	assert.NotContains(t, text, "The time was up")
 }
@@ -211,7 +216,7 @@ func TestPlotIsAPicture(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, elements["svg"])
-	require.Equal(t, 1+3+5+2, elements["rect"], "the ground, 3 speeds, 2 + 3 parts of processor time, 2 latencies")
+	require.Equal(t, 1+4+5+3, elements["rect"], "the ground, 4 speeds, 2 + 3 parts of processor time, 3 latencies")
 }
 
 func TestARunGoesOnWhereItWasStopped(t *testing.T) {
@@ -245,6 +250,8 @@ func TestScale(t *testing.T) {
 	require.Equal(t, 100_000, Scale{}.rows(100_000))
 	require.Equal(t, 2_500_000, Scale{Rows: 5_000_000}.rows(100_000))
 	require.Equal(t, 50, Scale{Rows: 1}.rows(100_000), "enough to measure anything")
+	require.Equal(t, 100_000, Scale{Rows: 5_000_000}.atMost(100_000))
+	require.Equal(t, 50_000, Scale{Rows: 100_000}.atMost(100_000))
 	require.Equal(t, 3*time.Second, Scale{}.duration(3*time.Second))
 	require.Equal(t, 18*time.Second, Scale{Time: 6}.duration(3*time.Second))
 }

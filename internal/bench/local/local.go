@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
+	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
 
@@ -102,16 +104,35 @@ func postgresConfig(logical bool) map[string]string {
 	return config
 }
 
-// brokerConfig leaves RocketMQ's own settings alone, but for what this project's tests make smaller.
+// brokerConfig leaves RocketMQ's own settings alone, but for what this project's tests make smaller, and that messages are
+// deleted after an hour: a long run would fill the disk.
 func brokerConfig() map[string]string {
 	return map[string]string{
 		"mappedFileSizeCommitLog": "1073741824", "mappedFileSizeConsumeQueue": "6000000",
 		"maxHashSlotNum": "5000000", "maxIndexNum": "20000000",
+		"fileReservedTime": "1", "deleteWhen": "00;01;02;03;04;05;06;07;08;09;10;11;12;13;14;15;16;17;18;19;20;21;22;23",
 	}
 }
 
 func brokerJVM() []string {
 	return []string{"-Xms256m", "-Xmx1g", "-XX:MaxDirectMemorySize=1g"}
+}
+
+// Peers finds the peers, and fetches Debezium Server if need be; it builds the loop into dir. What cannot be had is said in the
+// result.
+func Peers(ctx context.Context, dir string, log *slog.Logger) (bench.Peers, error) {
+	p := bench.Peers{Loop: filepath.Join(dir, "loop")}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", p.Loop, "github.com/outbox-relay/outbox-relay/internal/bench/cmd/loop")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return p, fmt.Errorf("build the loop: %w: %s", err, output)
+	}
+	java, debezium, err := stack.DebeziumServer(ctx, stack.Options{Logger: log})
+	if err != nil {
+		p.WhyNot = err.Error()
+		return p, nil //nolint:nilerr // The table says it.
+	}
+	p.Java, p.Debezium = java, debezium
+	return p, nil
 }
 
 // Close ends them and removes their data.

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/outbox-relay/outbox-relay/internal/bench"
 	"github.com/outbox-relay/outbox-relay/internal/bench/local"
@@ -40,6 +39,7 @@ type options struct {
 	plot  string
 	relay string
 	list  bool
+	peers bool
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -79,7 +79,7 @@ func (o options) run(ctx context.Context, stdout io.Writer) (err error) {
 			err = os.RemoveAll(dir)
 			return
 		}
-		cfg.Log.Error("logs are kept", slog.String("dir", dir))
+		cfg.Log.ErrorContext(ctx, "logs are kept", slog.String("dir", dir))
 	}()
 	if cfg.Relay, err = o.buildRelay(ctx, dir); err != nil {
 		return err
@@ -87,8 +87,13 @@ func (o options) run(ctx context.Context, stdout io.Writer) (err error) {
 	if cfg.Dir == "" {
 		cfg.Dir = dir
 	}
+	if o.peers {
+		if cfg.Peers, err = local.Peers(ctx, dir, cfg.Log); err != nil {
+			return err
+		}
+	}
 	async, sync := bench.Brokers(cfg.Cases)
-	servers, err := local.Start(ctx, local.Options{Dir: dir, Async: async, Sync: sync, Log: cfg.Log})
+	servers, err := local.Start(ctx, local.Options{Dir: dir, Async: async, Sync: sync, Logical: o.peers, Log: cfg.Log})
 	if err != nil {
 		return err
 	}
@@ -155,6 +160,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.StringVar(&o.json, "json", "", "a file for the report as JSON")
 	flags.StringVar(&o.plot, "plot", "", "a file for the picture (SVG)")
 	flags.BoolVar(&o.list, "list", false, "list the cases, and do nothing")
+	flags.BoolVar(&o.peers, "peers", false, "also measure other relays; Debezium Server is fetched (780 MB)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -168,10 +174,14 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	case o.cfg.Scale.Time <= 0:
 		return o, fmt.Errorf("-time must be positive, but it is %g", o.cfg.Scale.Time)
 	case o.cfg.Budget < 0:
-		return o, fmt.Errorf("-budget must not be negative, but it is %s", time.Duration(o.cfg.Budget))
+		return o, fmt.Errorf("-budget must not be negative, but it is %s", o.cfg.Budget)
 	case o.cfg.Profile && o.cfg.Dir == "":
 		return o, errors.New("-profile needs -dir: a folder for the profiles")
 	}
-	o.cfg.Cases, err = bench.Select(bench.Cases(), *cases)
+	all := bench.Cases()
+	if o.peers {
+		all = append(all, bench.PeerCases()...)
+	}
+	o.cfg.Cases, err = bench.Select(all, *cases)
 	return o, err
 }
