@@ -114,7 +114,11 @@ func (s Status) WriteTable(w io.Writer) error {
 	if len(s.UnboundTopics) > 0 {
 		line("unbound topics", "%q", s.UnboundTopics)
 	}
-	line("dead", "%d", s.Dead)
+	if s.Dead > 0 {
+		line("dead", "%d: outbox-relay dead list", s.Dead)
+	} else {
+		line("dead", "0")
+	}
 	for _, o := range s.Open {
 		line("open, "+o.Age, "%d", o.Messages)
 	}

@@ -96,7 +96,7 @@ func plans(session string) []planCase {
 		},
 		{"delete rows", ids, []string{"outbox_pkey"}, 0, true},
 		{"put off", me + `, ` + ids + `, ` + each("1") + `, ` + each("e") + `, ` + each("1"), []string{"outbox_pkey"}, 0, true},
-		{"bury", me + `, ` + ids + `, ` + each("r") + `, ` + each("e") + `, ` + each("b") + `, ` + each("1"), []string{"outbox_pkey"}, 0, true},
+		{"bury", me + `, ` + ids + `, ` + each("r") + `, ` + each("e") + `, ` + each("s") + `, ` + each("b") + `, ` + each("1"), []string{"outbox_pkey"}, 0, true},
 		{"open attempts", `-1`, []string{"outbox_attempt_open"}, 1, false},
 		{"blocked keys", `-1`, []string{"outbox_retry"}, 1, false},
 		{"still there", ids, []string{"outbox_pkey", "outbox_dead_pkey"}, 1, false},
