@@ -53,7 +53,9 @@ func newDeadShow() *cobra.Command {
 	var asJSON bool
 	cmd := newOperation("show", "Show one letter with everything there is",
 		`Show one letter. A payload that is short text is shown as it is, the beginning of any other as a hex dump.`,
-		func(ctx context.Context, cfg *config.Config, w io.Writer) error { return app.ShowDead(ctx, cfg, id, payload, asJSON, w) })
+		func(ctx context.Context, cfg *config.Config, w io.Writer) error {
+			return app.ShowDead(ctx, cfg, id, payload, asJSON, w)
+		})
 	cmd.Flags().Int64Var(&id, "id", 0, usageID)
 	cmd.Flags().StringVar(&payload, "payload", "", "Also write the payload into this file, byte for byte")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "Write JSON, for programs")
@@ -66,7 +68,9 @@ func newDeadChange(name, short string, discard bool, long string) *cobra.Command
 
 Relays may run; they notice within lease.renew. Large sets go in steps, lowest ids first, each of them a transaction: if it
 is cut short, run it again. Run it as the owner of the tables, as migrate up.`,
-		func(ctx context.Context, cfg *config.Config, w io.Writer) error { return app.ChangeDead(ctx, cfg, c, w) })
+		func(ctx context.Context, cfg *config.Config, w io.Writer) error {
+			return app.ChangeDead(ctx, cfg, c, w)
+		})
 	addDeadSelection(cmd.Flags(), &c.DeadSelection)
 	cmd.Flags().BoolVar(&c.All, "all", false, usageAll)
 	cmd.Flags().BoolVar(&c.DryRun, "dry-run", false, "Only say what would be done")

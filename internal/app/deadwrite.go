@@ -261,7 +261,6 @@ func readable(b []byte) bool {
 	}) < 0
 }
 
-
 func writeChanged(w io.Writer, c DeadChange, p postgres.DeadPlan, done int) error {
 	if c.JSON {
 		return writeJSON(w, DeadChanged{

@@ -63,7 +63,7 @@ func ReadStatus(ctx context.Context, cfg *config.Config) (Status, error) {
 		return Status{}, err
 	}
 	store := postgres.New(pool, cfg.Database.Schema)
-	backlog, err := store.Backlog(ctx, countAtMost)
+	backlog, err := store.Backlog(ctx, countAtMost, nil)
 	if err != nil {
 		return Status{}, err
 	}

@@ -101,7 +101,7 @@ func plans(session string) []planCase {
 		{"blocked keys", `-1`, []string{"outbox_retry"}, 1, false},
 		{"still there", ids, []string{"outbox_pkey", "outbox_dead_pkey"}, 1, false},
 		{"purge", `604800000000, 100`, []string{"outbox_attempt_closed", "outbox_attempt_pkey"}, 0, true},
-		{"pending", `10000`, []string{"outbox_pkey"}, 0, false},
+		{"pending", `10000, NULL`, []string{"outbox_pkey"}, 0, false},
 		{"put off rows", `10000`, []string{"outbox_retry"}, 0, false},
 		{"lock attempt", `'\x00'`, []string{"outbox_attempt_pkey"}, 0, true},
 		{"move entries", `'\x00', '{1}', '{2}', false, ` + me, []string{"outbox_attempt_pkey"}, 0, true},
