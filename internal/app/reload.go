@@ -65,6 +65,9 @@ func (a *app) reloadSettings(ctx context.Context, r *relay.Relay) {
 	for _, key := range restart {
 		a.log.WarnContext(ctx, "setting changed, but it needs a restart: the value from before holds", slog.String("setting", key))
 	}
+	if err := a.examine(ctx, &examination{brokers: true}); err != nil { // they may have been set otherwise
+		a.log.ErrorContext(ctx, "exactly-once delivery cannot be promised", slog.String("error", OneLine(err)), slog.Bool("alert", true))
+	}
 	if slices.ContainsFunc(taken, func(key string) bool { return slices.Contains(config.Reloadable(), key) && key != "log.level" }) {
 		a.bindAdded(ctx)
 		a.retune(ctx, r)

@@ -66,6 +66,8 @@ type app struct {
 
 	unexamined examination // by watch, once it runs
 
+	bodies map[string]int // what each broker takes at most, where it could be asked; by watch, once it runs
+
 	// By watch, once it runs.
 	reload    Reload
 	takeovers []takeover
@@ -81,7 +83,7 @@ type app struct {
 func Run(ctx context.Context, cfg *config.Config, p Process) error {
 	a := &app{
 		cfg: cfg, version: p.Version, log: telemetry.Component(p.Log, "app"), base: p.Log, serving: p.Serving, at: p.At, clock: p.Clock, reload: p.Reload, now: cfg,
-		bound: map[string]bool{}, unbound: map[string]string{},
+		bodies: map[string]int{}, bound: map[string]bool{}, unbound: map[string]string{},
 		progress:   telemetry.NewProgress(time.Now),
 		conditions: telemetry.NewConditions(conditionDatabase, conditionTopics, conditionSession),
 	}
@@ -156,6 +158,9 @@ func (a *app) flow(ctx context.Context) error {
 		return err
 	}
 	a.relay.Store(r)
+	for broker, most := range a.bodies {
+		r.SetMaxBody(broker, most)
+	}
 	a.metrics.Watch(r.LeaseAge, func() int {
 		if state := r.State(); state != nil {
 			return bits.OnesCount64(state.Shards)

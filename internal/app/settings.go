@@ -15,6 +15,7 @@ func (a *app) relayConfigOf(c *config.Config) relay.Config {
 	r.BatchRows, r.BatchBytes, r.InFlight = c.Batch.Rows, c.Batch.Bytes, c.Batch.InFlight
 	r.PollBusy, r.PollIdle = c.Poll.Busy, c.Poll.Idle
 	r.Window, r.AppendMargin, r.CommitTimeout = c.Window, c.AppendMargin, c.CommitTimeout
+	r.Profile, r.Compression = c.Profile, relay.Compression{Above: c.Compression.Above, Level: c.Compression.Level}
 	r.Lease, r.Renew, r.Retention = c.Lease.Duration, c.Lease.Renew, c.Retention
 	r.At, r.Clock = a.at, a.clock
 	r.Retry = relay.Backoff{Initial: c.Retry.Initial, Factor: c.Retry.Factor, Jitter: c.Retry.Jitter, Max: c.Retry.Max}

@@ -39,6 +39,7 @@ func Load(in Input, need Need) (*Config, error) {
 	l.addSecretFiles()
 	c := l.build()
 	l.checkTogether(c)
+	l.checkProfile(c)
 	if len(l.mistakes) > 0 {
 		return nil, Mistakes(l.mistakes)
 	}

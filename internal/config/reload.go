@@ -6,7 +6,8 @@ import "slices"
 func Reloadable() []string {
 	return []string{
 		"topics", "batch.rows", "batch.bytes", "batch.in_flight", "poll.busy", "poll.idle",
-		"retry.initial", "retry.factor", "retry.jitter", "retry.max", "log.level",
+		"retry.initial", "retry.factor", "retry.jitter", "retry.max", "compression.above",
+		"compression.level", "log.level",
 	}
 }
 

@@ -89,6 +89,11 @@ func (m *Metrics) Sent(ctx context.Context, topic string, latency time.Duration)
 	m.latency.Record(ctx, latency.Seconds())
 }
 
+// Large counts one message with a payload larger than is advised.
+func (m *Metrics) Large(topic string) {
+	m.large.Add(context.Background(), 1, m.labelsOf(topic).own...)
+}
+
 // PutOff counts one row that failed and is tried again later.
 func (m *Metrics) PutOff(ctx context.Context, reason Reason) {
 	m.rowsPutOff.Add(ctx, 1, m.putOff[reason]...)

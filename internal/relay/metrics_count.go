@@ -12,6 +12,7 @@ import (
 // counters are the instruments that only grow, with their labels.
 type counters struct {
 	rowsRead, halves, commits, rowsSent, messagesSent, rowsPutOff, rowsDead metric.Int64Counter
+	large                                                                   metric.Int64Counter
 	resolved, checkBacks, sessions, broken                                  metric.Int64Counter
 
 	half, sendError, commit, putOff, dead map[Reason][]metric.AddOption
@@ -29,6 +30,7 @@ func (c *counters) create(b *instruments) {
 		"OpenTelemetry's convention: messages that are on their topic, and with error.type half messages that were not stored.")
 	c.rowsPutOff = b.counter("outbox_relay.rows.put_off", "{row}", "Failures of rows that are tried again later, by reason.")
 	c.rowsDead = b.counter("outbox_relay.rows.dead", "{row}", "Rows that went to the dead letters, by reason.")
+	c.large = b.counter("outbox_relay.large_messages", "{message}", "Messages sent with a payload above the 512 KiB that RocketMQ advises, by topic.")
 	c.resolved = b.counter("outbox_relay.resolved", "{message}",
 		"Messages that were in doubt, by what the resolver proved: found on the topic, or absent and pending again.")
 	c.checkBacks = b.counter("outbox_relay.check_backs", "{question}", "Questions of brokers about half messages, by answer.")

@@ -30,6 +30,7 @@ type Relay struct {
 	carried   []Closing
 
 	reload reload
+	limits limits
 
 	current atomic.Pointer[State]
 	renewed atomic.Pointer[time.Time] // the last renewal of the lease

@@ -17,7 +17,7 @@ type reload struct {
 	once bool               // the topics of the start are bound; Run's
 }
 
-// Reload makes the relay go on with the topics, batches, polls and retries of cfg; nothing else of it is taken over. It does not
+// Reload makes the relay go on with the topics, batches, polls, retries and compression of cfg; nothing else of it is taken over. It does not
 // wait. A topic of cfg must have a route; one that is of another type in outbox_topic is left out, with an alert.
 func (r *Relay) Reload(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
@@ -49,7 +49,7 @@ func (r *Relay) takeOver(ctx context.Context, next Config) {
 	c := &r.cfg
 	c.Topics = slices.Clone(next.Topics)
 	c.BatchRows, c.BatchBytes, c.InFlight = next.BatchRows, next.BatchBytes, next.InFlight
-	c.PollBusy, c.PollIdle, c.Retry = next.PollBusy, next.PollIdle, next.Retry
+	c.PollBusy, c.PollIdle, c.Retry, c.Compression = next.PollBusy, next.PollIdle, next.Retry, next.Compression
 	for name, bound := range r.topics {
 		at := slices.IndexFunc(c.Topics, func(t Topic) bool { return t.Name == name })
 		if at < 0 {

@@ -45,7 +45,7 @@ func (b *batch) build() bool {
 	var dead []Failure
 	var buried, again []*item
 	b.keep(func(it *item) bool {
-		half, failure := b.s.message(&it.row)
+		half, failure := b.message(&it.row)
 		if failure == nil {
 			half.Queue, half.Born, half.Window = it.queue.ID, b.born, b.s.cfg.Window
 			it.half = half

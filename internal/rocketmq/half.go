@@ -65,7 +65,7 @@ func addHalf(b *remoting.Batch, h *relay.Half, group string, properties []byte) 
 	b.String("c", "TBW102") // only used where topics are created on the fly, which Bind rules out
 	b.Int("d", 4)
 	b.Int("e", int64(h.Queue))
-	b.Int("f", transactionPrepared)
+	b.Int("f", sysFlag(h.Compressed)|transactionPrepared)
 	b.Int("g", h.Born.UnixMilli())
 	b.Int("h", 0)
 	b.Text("i", properties)
@@ -74,6 +74,20 @@ func addHalf(b *remoting.Batch, h *relay.Half, group string, properties []byte) 
 	b.Int("l", 0)
 	b.Bool("m", false)
 	return b.End(h.Body)
+}
+
+// What a message's sysFlag says of its body (MessageSysFlag). Consumers before 5.0 look at the first bit only and know nothing but
+// zlib; later ones take the type from the others, as the Java producer writes them.
+const (
+	flagCompressed = 1
+	flagZlib       = 3 << 8
+)
+
+func sysFlag(compressed bool) int64 {
+	if compressed {
+		return flagCompressed | flagZlib
+	}
+	return 0
 }
 
 // appendProperties encodes the properties of a half. WAIT is never set: the answer must tell how safely it is stored.
