@@ -211,3 +211,35 @@ func TestTopicOfNewSettingsThatIsNotThereYet(t *testing.T) {
 	require.Equal(t, 1, w.count("outbox"))
 	require.NoError(t, r.end())
 }
+
+// Each relay sends the rows of its own shards: until the last one has been told, its share of a new topic's rows waits.
+func TestNewTopicGoesRoundTheRelays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	other := stacktest.Shared(t).Topic(t, 2)
+	before, after := "topics: ["+w.topic+"]", "topics: ["+w.topic+", "+other+"]"
+	a := w.reloading(before, "instance: a")
+	a.eventually("ready", a.ready)
+	b := w.reloading(before, "instance: b")
+	b.eventually("they share", func() bool {
+		_, of := a.get("/metrics")
+		_, too := b.get("/metrics")
+		return strings.Contains(of, "outbox_relay_shards 32\n") && strings.Contains(too, "outbox_relay_shards 32\n")
+	})
+	w.insertFor(other, 200)
+	a.hangup("settings reloaded", after, "instance: a")
+	a.eventually("its share arrives", func() bool { return len(w.times(other)) > 0 })
+	stop := w.writer(w.topic)
+	b.hangup("settings reloaded", after, "instance: b")
+	b.eventually("the rest arrives", func() bool { return len(w.times(other)) == 200 })
+	rows := stop()
+	b.eventually("all the others too", func() bool { return w.count("outbox") == 0 })
+	for _, times := range []map[string]int{w.times(other), w.times(w.topic)} {
+		for id, n := range times {
+			require.Equal(t, 1, n, "row %s", id)
+		}
+	}
+	require.Len(t, w.times(w.topic), rows)
+	require.NoError(t, a.end())
+	require.NoError(t, b.end())
+}

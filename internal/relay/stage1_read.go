@@ -184,7 +184,7 @@ func (r *reader) readDue(batches map[string]*batch, routes routes, shards uint64
 		}
 	}
 	rows, err := s.store.ReadDue(s.work, DueQuery{
-		Shards: shards, Topics: routes.names(), Exclude: s.intake.under(), Limit: limit, Bytes: s.cfg.BatchBytes,
+		Shards: shards, Topics: routes.names(), Exclude: s.intake.notDue(), Limit: limit, Bytes: s.cfg.BatchBytes,
 	})
 	if err != nil {
 		return err
