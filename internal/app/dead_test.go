@@ -149,7 +149,7 @@ func TestChoiceOfLettersIsChecked(t *testing.T) {
 	}{
 		"nothing":      {DeadChange{}, "name the letters: --id"},
 		"both":         {DeadChange{DeadSelection: DeadSelection{All: true, Topic: "orders"}}, "--all means every letter"},
-		"reason":       {DeadChange{DeadSelection: DeadSelection{Reasons: []string{"body_emtpy"}}}, `--reason "body_emtpy" is unknown; did you mean body_empty?`},
+		"reason":       {DeadChange{DeadSelection: DeadSelection{Reasons: []string{"body_empti"}}}, `--reason "body_empti" is unknown; did you mean body_empty?`},
 		"other reason": {DeadChange{DeadSelection: DeadSelection{Reasons: []string{"weather"}}}, "the reasons are body_empty, "},
 		"ages":         {DeadChange{DeadSelection: DeadSelection{OlderThan: 2 * time.Hour, NewerThan: time.Hour}}, "--older-than must be below --newer-than"},
 		"missing":      {DeadChange{DeadSelection: DeadSelection{IDs: []int64{7, 99}}}, "no dead letter that is meant has id 99"},
@@ -225,9 +225,8 @@ func TestManyLettersOfOneKeyAreRequeuedInOrder(t *testing.T) {
 	cfg := w.config(fmt.Sprintf("topics: ['%s:skip']", w.topic), "batch: {rows: 50}")
 	p := start(t, cfg)
 	p.eventually("ready", p.ready)
-	w.exec(`INSERT INTO outbox (topic, ordering_key, payload, headers) SELECT $1, 'k', 'x', '[]' FROM generate_series(1, 700)`, w.topic)
-	p.eventually("all are dead", func() bool { return w.count("outbox_dead") == 700 })
-	w.exec(`UPDATE outbox_dead SET headers = NULL`)
+	w.exec(`INSERT INTO outbox_dead (id, created_at, shard, attempts, topic, ordering_key, payload, reason, error)
+		SELECT n, now(), 0, 0, $1, 'k', 'x', 'bad_headers', 'as they died one after the other' FROM generate_series(1, 700) n`, w.topic)
 	out, err := w.dead(cfg, DeadChange{DeadSelection: DeadSelection{Key: "k"}})
 	require.NoError(t, err)
 	require.Contains(t, out, "700 of 700 letters were requeued")

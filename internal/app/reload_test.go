@@ -95,7 +95,7 @@ func (w *world) writer(topic string) (stop func() (rows int)) {
 			select {
 			case <-quit:
 				return
-			case <-time.After(5 * time.Millisecond):
+			case <-time.After(20 * time.Millisecond):
 			}
 			if _, err := db.Exec(ctx, `INSERT INTO outbox (topic, ordering_key, payload)
 				SELECT $1, 'k' || n % 3, 'x' FROM generate_series(1, 10) n`, topic); err != nil {
@@ -140,7 +140,7 @@ func TestTopicIsBoundWithoutARestart(t *testing.T) {
 	w.insertFor(other, 2)
 	r.eventually("they wait, with an alarm", func() bool { return r.unbound(2) })
 	rows := stop()
-	r.eventually("all others arrive", func() bool { return w.count("outbox") == 2 })
+	require.Eventually(t, func() bool { return w.count("outbox") == 2 }, 3*patience, tick, "all others arrive")
 	times := w.times(w.topic)
 	require.Len(t, times, rows)
 	for id, n := range times {
