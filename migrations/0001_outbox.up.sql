@@ -96,6 +96,7 @@ CREATE TABLE outbox_dead (
     payload      bytea NOT NULL,
     reason       text NOT NULL,                  -- one of the closed set in docs/wire.md
     error        text NOT NULL,
+    status       text,                           -- what the broker answered, as '13 MESSAGE_ILLEGAL'; NULL = it was not asked
     broker       text,
     died_at      timestamptz NOT NULL DEFAULT now()
 );

@@ -27,11 +27,19 @@ type Fault struct {
 	Value string
 	Kind  Kind
 	Rule  string // what holds, for example "must not contain a space"
+	// Limit is the number that the value is over, in bytes or, for deliver_at, seconds; 0 where the rule has none.
+	Limit int64
+	// Profile is whose limit or rule it is; "" if it holds for all.
+	Profile Profile
 }
 
 // String returns the fault as one phrase.
 func (f Fault) String() string {
-	return fmt.Sprintf("message %d: %s %s %s", f.Message, f.Field, f.Value, f.Rule)
+	text := fmt.Sprintf("message %d: %s %s %s", f.Message, f.Field, f.Value, f.Rule)
+	if f.Profile != "" {
+		text += fmt.Sprintf(" (limits of %s)", f.Profile)
+	}
+	return text
 }
 
 // An InvalidError holds every fault of every message of a call. Nothing was written, and the transaction is as it was.

@@ -1,6 +1,6 @@
 package outbox
 
-// The limits of a message. The relay holds rows to the same ones, whoever inserted them. What they are taken from:
+// The limits of a message for Apache RocketMQ 5.x; profile.go has those of others. The relay holds rows to the same ones, whoever inserted them. What they are taken from:
 //
 //	Apache RocketMQ 5.3.3   the broker's code; the class is named
 //	measured                seen on a real 5.3.3 broker
@@ -11,6 +11,8 @@ const (
 	// MaxPayloadBytes: MessageStoreConfig.maxMessageSize, 4 MiB; measured: 4,194,304 pass, one more is answered 13. A broker may
 	// be set lower, and ApsaraMQ 4.x takes 64 KiB on transaction and delay topics: then the relay makes dead letters.
 	MaxPayloadBytes = 4 << 20
+	// AdvisedPayloadBytes: RocketMQ's best practice for producers. A larger payload is sent; the relay warns.
+	AdvisedPayloadBytes = 512 << 10
 	// MaxPropertyBytes: names and values of all properties, the relay's included, with two separators each. The broker refuses
 	// more than 32,767 (MessageExtEncoder; measured: 32,600 pass, 32,700 do not), and adds some of its own to a half message
 	// each time it asks about it. One that no longer fits then stops the check service of the whole broker, so we stay 767

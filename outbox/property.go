@@ -1,5 +1,18 @@
 package outbox
 
+// userPropertyBytes returns how much room the names and values of the user properties take: headers, and those of the relay.
+func userPropertyBytes(m *Message) int {
+	dedup := len(m.DedupKey)
+	if dedup == 0 {
+		dedup = uuidBytes + 1 + idBytes
+	}
+	n := len("outbox-origin") + uuidBytes + len("outbox-id") + idBytes + len("outbox-dedup-key") + dedup
+	for name, value := range m.Headers {
+		n += len(name) + len(value)
+	}
+	return n
+}
+
 // propertyBytes returns how much room the message's properties take at most in a half message of the relay.
 func propertyBytes(m *Message) int {
 	dedup := len(m.DedupKey)

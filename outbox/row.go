@@ -22,7 +22,7 @@ type row struct {
 }
 
 // rows validates messages, with the trace context that they will carry, and turns them into rows.
-func rows(ctx context.Context, messages []Message) ([]row, error) {
+func (r Rules) rows(ctx context.Context, messages []Message) ([]row, error) {
 	trace := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, trace)
 	traced := make([]Message, len(messages))
@@ -30,7 +30,7 @@ func rows(ctx context.Context, messages []Message) ([]row, error) {
 		m.Headers = withTrace(trace, m.Headers)
 		traced[i] = m
 	}
-	if err := Validate(traced...); err != nil {
+	if err := r.Validate(traced...); err != nil {
 		return nil, err
 	}
 	out := make([]row, len(traced))

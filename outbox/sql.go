@@ -28,7 +28,7 @@ func (w Writer) WriteSQL(ctx context.Context, tx *sql.Tx, messages ...Message) e
 	if tx == nil {
 		return errNoTx
 	}
-	all, err := rows(ctx, messages)
+	all, err := w.Rules.rows(ctx, messages)
 	if err != nil {
 		return err
 	}

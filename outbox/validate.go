@@ -11,23 +11,16 @@ import (
 
 // Validate checks messages against the limits of RocketMQ, which [Write] does itself. It returns nil or an *[InvalidError]
 // with every fault of every message. Whether a topic exists, and whether its type allows DeliverAt, only the relay knows.
-func Validate(messages ...Message) error {
-	var faults []Fault
-	for i := range messages {
-		c := checker{message: i, m: &messages[i]}
-		c.check()
-		faults = append(faults, c.faults...)
-	}
-	if len(faults) > 0 {
-		return &InvalidError{Faults: faults}
-	}
-	return nil
-}
+//
+// The limits are those of profile apache-5; [Rules] know others.
+func Validate(messages ...Message) error { return Rules{}.Validate(messages...) }
 
 // checker collects the faults of one message.
 type checker struct {
 	message int
 	m       *Message
+	limits  Limits
+	kind    TopicType
 	faults  []Fault
 }
 
@@ -47,6 +40,13 @@ func (c *checker) fault(kind Kind, field, value, rule string) {
 	c.faults = append(c.faults, Fault{Message: c.message, Field: field, Value: value, Kind: kind, Rule: rule})
 }
 
+// over reports a value that is over a limit of the profile.
+func (c *checker) over(kind Kind, field, value, rule string, limit int64) {
+	c.faults = append(c.faults, Fault{
+		Message: c.message, Field: field, Value: value, Kind: kind, Rule: rule, Limit: limit, Profile: c.limits.Profile,
+	})
+}
+
 func (c *checker) topic() {
 	t := c.m.Topic
 	bad := func(rule string) { c.fault(KindBadTopic, "topic", quote(t), rule) }
@@ -54,13 +54,18 @@ func (c *checker) topic() {
 		bad("must not be empty")
 		return
 	}
-	if len(t) > MaxTopicBytes {
-		bad(fmt.Sprintf("must be at most %d bytes long, is %d", MaxTopicBytes, len(t)))
+	if most := c.limits.Topic.Value; int64(len(t)) > most {
+		c.over(KindBadTopic, "topic", quote(t), fmt.Sprintf("must be at most %d bytes long, is %d", most, len(t)), most)
 	}
-	if strings.ContainsFunc(t, func(r rune) bool { return !topicRune(r) }) {
+	switch lettersOnly := c.limits.TopicLetters.Value != 0; {
+	case strings.ContainsFunc(t, func(r rune) bool { return !topicRune(r) }):
 		bad("must consist of a-z, A-Z, 0-9, '_', '-', '%' and '|'")
+	case lettersOnly && strings.ContainsAny(t, "%|"):
+		c.faults = append(c.faults, Fault{
+			Message: c.message, Field: "topic", Value: quote(t), Kind: KindBadTopic, Rule: "must consist of a-z, A-Z, 0-9, '_' and '-'", Profile: c.limits.Profile,
+		})
 	}
-	if reservedTopics[t] || hasPrefix(t, reservedTopicPrefixes) {
+	if reservedTopics[t] || hasPrefix(t, reservedTopicPrefixes) || c.limits.TopicLetters.Value != 0 && strings.HasSuffix(t, "_REPLY_TOPIC") {
 		bad("is reserved by RocketMQ")
 	}
 }
@@ -105,9 +110,8 @@ func (c *checker) key(field, k string) {
 func (c *checker) orderingKey() {
 	k := c.m.OrderingKey
 	c.text("ordering_key", k)
-	if len(k) > MaxOrderingKeyBytes {
-		c.fault(KindBadProperties, "ordering_key", quote(k),
-			fmt.Sprintf("must be at most %d bytes long, is %d", MaxOrderingKeyBytes, len(k)))
+	if most := c.limits.OrderingKey.Value; int64(len(k)) > most {
+		c.over(KindBadProperties, "ordering_key", quote(k), fmt.Sprintf("must be at most %d bytes long, is %d", most, len(k)), most)
 	}
 }
 
@@ -144,21 +148,35 @@ func (c *checker) header(name, value string) {
 }
 
 func (c *checker) properties() {
-	if n := propertyBytes(c.m); n > MaxPropertyBytes {
-		c.fault(KindBadProperties, "properties", fmt.Sprintf("%d bytes", n),
-			fmt.Sprintf("must be at most %d bytes in all, with those of the relay", MaxPropertyBytes))
+	if n, most := propertyBytes(c.m), c.limits.Properties.Value; int64(n) > most {
+		c.over(KindBadProperties, "properties", fmt.Sprintf("%d bytes", n),
+			fmt.Sprintf("must be at most %d bytes in all, with those of the relay", most), most)
+	}
+	if n, most := userPropertyBytes(c.m), c.limits.HeaderProperties.Value; most != 0 && int64(n) > most {
+		c.over(KindBadProperties, "headers", fmt.Sprintf("%d bytes", n),
+			fmt.Sprintf("must be at most %d bytes in all, with the user properties of the relay", most), most)
 	}
 }
 
 func (c *checker) payload() {
+	kind := c.kind
+	if kind == AnyTopic && !c.m.DeliverAt.IsZero() {
+		kind = DelayTopic // no other takes it
+	}
+	most := c.limits.PayloadOf(kind).Value
 	switch n := len(c.m.Payload); {
 	case n == 0:
 		c.fault(KindBodyEmpty, "payload", "0 bytes", "must not be empty")
-	case n > MaxPayloadBytes:
-		c.fault(KindBodyTooLarge, "payload", fmt.Sprintf("%d bytes", n), fmt.Sprintf("must be at most %d bytes", MaxPayloadBytes))
+	case int64(n) > most:
+		rule := fmt.Sprintf("must be at most %d bytes", most)
+		if most != c.limits.Payload.Value {
+			rule += fmt.Sprintf(" on topics of type %s", kind)
+		}
+		c.over(KindBodyTooLarge, "payload", fmt.Sprintf("%d bytes", n), rule, most)
 	}
 }
 
+// times: how far ahead deliver_at is does not matter, because the relay keeps the row until the broker takes the delay.
 func (c *checker) times() {
 	if c.m.OrderingKey == "" {
 		return

@@ -184,7 +184,7 @@ func TestValidatePropertyBytes(t *testing.T) {
 	require.ErrorAs(t, err, &invalid)
 	require.Equal(t, []outbox.Fault{{
 		Message: 0, Field: "properties", Value: "32001 bytes", Kind: outbox.KindBadProperties,
-		Rule: "must be at most 32000 bytes in all, with those of the relay",
+		Rule: "must be at most 32000 bytes in all, with those of the relay", Limit: 32_000, Profile: outbox.Apache5,
 	}}, invalid.Faults)
 }
 

@@ -27,6 +27,8 @@ func Write(ctx context.Context, tx pgx.Tx, messages ...Message) error {
 type Writer struct {
 	// Schema is the schema of table outbox, quoted where it is used. "" leaves it to the search path.
 	Schema string
+	// Rules are the limits that messages are held to; the relay's setting limits.profile should name the same profile.
+	Rules Rules
 }
 
 // One array for each column: one statement, and so one prepared plan, for any number of messages. Identity values are given
@@ -47,7 +49,7 @@ func (w Writer) Write(ctx context.Context, tx pgx.Tx, messages ...Message) error
 	if tx == nil {
 		return errNoTx
 	}
-	all, err := rows(ctx, messages)
+	all, err := w.Rules.rows(ctx, messages)
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		"": nil, "run": {""}, "migrate": nil, "migrate up": {"database."}, "migrate down": {"database."}, "migrate status": {"database."},
 		"status": {"database."}, "origin": nil, "origin show": {"database."}, "origin adopt": {"database."}, "origin new": {"database."},
 		"resolve": nil, "resolve list": open, "resolve settle": open, "resolve strike": open,
+		"dead": nil, "dead list": {"database."}, "dead show": {"database."}, "dead requeue": {"database."}, "dead discard": {"database."},
 		"queues": nil, "queues show": queues, "queues set": queues, "queues refresh": queues,
 		"config": nil, "config check": {""}, "grants": {"database.schema"}, "healthcheck": {"http.listen"}, "version": nil,
 		"bench": {"database.url", "nameservers"},
@@ -115,7 +116,7 @@ func TestFlagsMeanTheSameEverywhere(t *testing.T) {
 	for own := range map[string]bool{
 		"config": true, "app-role": true, "relay-role": true, "discard": true, "json": true, "dry-run": true,
 		"discard-pending": true, "publish-pending": true, "broker": true, "topic": true, "key": true, "row": true, "attempt": true,
-		"queue": true, "drop-missing": true, "pending": true, "wait": true, "older-than": true, "all": true, "broker-gone": true,
+		"queue": true, "drop-missing": true, "pending": true, "wait": true, "older-than": true, "newer-than": true, "all": true, "id": true, "reason": true, "rows": true, "limit": true, "payload": true, "broker-gone": true,
 	} {
 		require.Contains(t, usages, own)
 		require.False(t, settings[own], own)

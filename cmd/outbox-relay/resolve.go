@@ -38,11 +38,12 @@ deduplication keys. If one is, it is there twice.`),
 func newResolveList() *cobra.Command {
 	var s app.Selection
 	var all, asJSON bool
-	cmd := newSelecting("list", "List the messages that need a person", "", &s,
+	cmd := newSelecting("list", "List the messages that need a person",
+		"List the messages that need a person; with --all also those that a relay will probably resolve by itself.", &s,
 		func(ctx context.Context, cfg *config.Config, w io.Writer) error {
 			return app.ListOpen(ctx, cfg, s, all, asJSON, w)
 		})
-	cmd.Flags().BoolVar(&all, "all", false, "Also those that a relay will probably resolve by itself")
+	cmd.Flags().BoolVar(&all, "all", false, usageAll)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "Write JSON, for programs")
 	return cmd
 }
@@ -73,5 +74,5 @@ func addSelection(fs *pflag.FlagSet, s *app.Selection) {
 	fs.StringVar(&s.Key, "key", "", "Only this ordering key")
 	fs.Int64Var(&s.Row, "row", 0, "Only this row of the outbox")
 	fs.StringVar(&s.Attempt, "attempt", "", "Only this attempt, or the message with this UNIQ_KEY")
-	fs.DurationVar(&s.OlderThan, "older-than", 0, "Only messages that have been open for this long")
+	fs.DurationVar(&s.OlderThan, "older-than", 0, usageOlder)
 }

@@ -34,7 +34,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return config.FlagMistake(cmd.Flags(), err) })
-	root.AddCommand(newRun(), newMigrate(), newStatus(), newResolve(), newQueues(), newOrigin(), newConfig(), newGrants(), newHealthcheck(), newVersion(), newBench())
+	root.AddCommand(newRun(), newMigrate(), newStatus(), newDead(), newResolve(), newQueues(), newOrigin(), newConfig(), newGrants(), newHealthcheck(), newVersion(), newBench())
 	return root
 }
 

@@ -73,6 +73,9 @@ func (a *app) reachBroker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, topic := range topics {
+		a.bound[topic] = true
+	}
 	a.progress.Tick()
 	a.unexamined = examination{topics: topics, brokers: true}
 	return a.examine(ctx, &a.unexamined)

@@ -47,6 +47,10 @@ func (a *app) examine(ctx context.Context, e *examination) error {
 		}
 		e.brokers = false
 		for _, b := range brokers {
+			a.bodies[b.Broker] = b.MaxMessageSize
+			if r := a.relay.Load(); r != nil {
+				r.SetMaxBody(b.Broker, b.MaxMessageSize)
+			}
 			if fault := brokerFault(b); a.exact() {
 				faults = append(faults, fault)
 			} else if fault != nil {
@@ -109,7 +113,7 @@ func (a *app) weaknesses(b rocketmq.BrokerConfig) []string {
 		"commit_timeout (%s) is not below its syncFlushTimeout (%s): a commit that is not on disk may count as confirmed", a.cfg.CommitTimeout, b.SyncFlushTimeout)
 	warn(!synced && !b.AllAckInSync, "it acknowledges what is not on disk (flushDiskType %s): a power cut can lose confirmed messages", b.FlushDiskType)
 	warn(b.MaxMessageSize > 0 && b.MaxMessageSize < outbox.MaxPayloadBytes,
-		"its maxMessageSize (%d) is below what the library lets through (%d): larger rows become dead letters", b.MaxMessageSize, outbox.MaxPayloadBytes)
+		"its maxMessageSize (%d) is below what the library lets through (%d): larger rows are dead letters before they are sent", b.MaxMessageSize, outbox.MaxPayloadBytes)
 	warn(b.FileReservedTime > 0 && b.FileReservedTime < 24*time.Hour,
 		"it keeps messages for %s only: a commit in doubt for longer can never be decided", b.FileReservedTime)
 	return ws

@@ -70,7 +70,7 @@ func refuseLoss(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	defer pool.Close()
-	b, err := postgres.New(pool, cfg.Database.Schema).Backlog(ctx, countAtMost)
+	b, err := postgres.New(pool, cfg.Database.Schema).Backlog(ctx, countAtMost, nil)
 	if err != nil {
 		return err
 	}

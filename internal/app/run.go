@@ -37,6 +37,8 @@ type Process struct {
 	Serving func(address string)
 	// At, if not nil, is called at named points of the flow, where a fault harness ends the process. Nil in production.
 	At func(relay.Point)
+	// Reload, if not zero, changes settings while the relay runs.
+	Reload Reload
 	// Clock tells the time that messages are born at. Nil means time.Now; a fault harness sets it wrong.
 	Clock func() time.Time
 }
@@ -64,13 +66,25 @@ type app struct {
 	relay     atomic.Pointer[relay.Relay] // once the flow runs
 
 	unexamined examination // by watch, once it runs
+
+	bodies map[string]int // what each broker takes at most, where it could be asked; by watch, once it runs
+
+	// By watch, once it runs.
+	reload    Reload
+	takeovers []takeover
+	now       *config.Config    // cfg, with what was taken over since
+	bound     map[string]bool   // topics
+	unbound   map[string]string // topics that were to be bound, and why they are not
+	bindTried time.Time
+	retuned   time.Time // when the relay was last given other settings
 }
 
 // Run relays until ctx is done, and then returns nil if everything under way was finished within shutdown.grace. It returns
 // earlier only for what waiting does not mend.
 func Run(ctx context.Context, cfg *config.Config, p Process) error {
 	a := &app{
-		cfg: cfg, version: p.Version, log: telemetry.Component(p.Log, "app"), base: p.Log, serving: p.Serving, at: p.At, clock: p.Clock,
+		cfg: cfg, version: p.Version, log: telemetry.Component(p.Log, "app"), base: p.Log, serving: p.Serving, at: p.At, clock: p.Clock, reload: p.Reload, now: cfg,
+		bodies: map[string]int{}, bound: map[string]bool{}, unbound: map[string]string{},
 		progress:   telemetry.NewProgress(time.Now),
 		conditions: telemetry.NewConditions(conditionDatabase, conditionTopics, conditionSession),
 	}
@@ -149,6 +163,9 @@ func (a *app) flow(ctx context.Context) error {
 		return err
 	}
 	a.relay.Store(r)
+	for broker, most := range a.bodies {
+		r.SetMaxBody(broker, most)
+	}
 	a.metrics.Watch(r.LeaseAge, func() int {
 		if state := r.State(); state != nil {
 			return bits.OnesCount64(state.Shards)

@@ -5,19 +5,22 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/outbox-relay/outbox-relay/internal/config"
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 )
 
 // relayConfig is what the flow needs of the settings.
-func (a *app) relayConfig() relay.Config {
-	c := a.cfg
+func (a *app) relayConfig() relay.Config { return a.relayConfigOf(a.cfg) }
+
+func (a *app) relayConfigOf(c *config.Config) relay.Config {
 	r := relay.DefaultConfig()
 	r.Instance, r.ClientID, r.Version = c.Instance, a.client.ClientID(), a.version
-	r.Topics = a.topics()
+	r.Topics = topicsOf(c)
 	r.BatchRows, r.BatchBytes, r.InFlight = c.Batch.Rows, c.Batch.Bytes, c.Batch.InFlight
 	r.SendMessages, r.SendBytes = c.Send.Messages, int(c.Send.Bytes)
 	r.PollBusy, r.PollIdle = c.Poll.Busy, c.Poll.Idle
 	r.Window, r.AppendMargin, r.CommitTimeout = c.Window, c.AppendMargin, c.CommitTimeout
+	r.Profile, r.Compression = c.Profile, relay.Compression{Above: c.Compression.Above, Level: c.Compression.Level}
 	r.Lease, r.Renew, r.Retention = c.Lease.Duration, c.Lease.Renew, c.Retention
 	r.LogSends = c.Log.Sends
 	r.At, r.Clock = a.at, a.clock
@@ -47,10 +50,12 @@ func (a *app) spanAttributes() []attribute.KeyValue {
 	return attributes
 }
 
-func (a *app) topics() []relay.Topic {
-	topics := make([]relay.Topic, len(a.cfg.Topics))
-	for i, t := range a.cfg.Topics {
-		topics[i] = relay.Topic{Name: t.Name, Namespace: a.cfg.Namespace, Type: t.Type, Mode: t.Mode, Delivery: t.Delivery, OnDead: t.OnDead}
+func (a *app) topics() []relay.Topic { return topicsOf(a.cfg) }
+
+func topicsOf(c *config.Config) []relay.Topic {
+	topics := make([]relay.Topic, len(c.Topics))
+	for i, t := range c.Topics {
+		topics[i] = relay.Topic{Name: t.Name, Namespace: c.Namespace, Type: t.Type, Mode: t.Mode, Delivery: t.Delivery, OnDead: t.OnDead}
 	}
 	return topics
 }

@@ -63,7 +63,7 @@ func ReadStatus(ctx context.Context, cfg *config.Config) (Status, error) {
 		return Status{}, err
 	}
 	store := postgres.New(pool, cfg.Database.Schema)
-	backlog, err := store.Backlog(ctx, countAtMost)
+	backlog, err := store.Backlog(ctx, countAtMost, nil)
 	if err != nil {
 		return Status{}, err
 	}
@@ -114,7 +114,11 @@ func (s Status) WriteTable(w io.Writer) error {
 	if len(s.UnboundTopics) > 0 {
 		line("unbound topics", "%q", s.UnboundTopics)
 	}
-	line("dead", "%d", s.Dead)
+	if s.Dead > 0 {
+		line("dead", "%d: outbox-relay dead list", s.Dead)
+	} else {
+		line("dead", "0")
+	}
 	for _, o := range s.Open {
 		line("open, "+o.Age, "%d", o.Messages)
 	}

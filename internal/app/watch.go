@@ -34,9 +34,12 @@ func (a *app) watch(ctx context.Context, r *relay.Relay) error {
 			}
 			examined = time.Now()
 		}
+		a.bindLater(ctx, r)
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-a.reload.Signal:
+			a.reloadSettings(ctx, r)
 		case <-tick.C:
 		}
 	}
@@ -48,6 +51,9 @@ func (a *app) watchSession(ctx context.Context, r *relay.Relay) {
 	if r.State() != nil {
 		a.set(ctx, conditionDatabase, "")
 		a.set(ctx, conditionSession, "")
+		return
+	}
+	if time.Since(a.retuned) < betweenSessions {
 		return
 	}
 	ping, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -64,7 +70,7 @@ func (a *app) watchSession(ctx context.Context, r *relay.Relay) {
 }
 
 func (a *app) watchBrokers() {
-	for _, topic := range a.cfg.Topics {
+	for _, topic := range a.now.Topics {
 		for _, queue := range a.client.Routed(topic.Name) {
 			_, up := a.client.Address(queue.Broker)
 			a.metrics.Broker(queue.Broker, up)

@@ -3,6 +3,8 @@ package config
 import (
 	"log/slog"
 	"time"
+
+	"github.com/outbox-relay/outbox-relay/outbox"
 )
 
 // Config is the settings after every rule was checked. settings.go documents units, limits and defaults.
@@ -30,6 +32,8 @@ type Config struct {
 	HTTP          HTTP
 	Log           Log
 	Shutdown      Shutdown
+	Profile       outbox.Profile // of limits
+	Compression   Compression
 
 	warnings []string
 	origins  []Origin

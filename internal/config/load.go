@@ -40,6 +40,7 @@ func Load(in Input, need Need) (*Config, error) {
 	c := l.build()
 	c.deriveNamespace()
 	l.checkTogether(c)
+	l.checkProfile(c)
 	if len(l.mistakes) > 0 {
 		return nil, Mistakes(l.mistakes)
 	}

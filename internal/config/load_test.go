@@ -87,6 +87,7 @@ func others() map[string]string {
 		"batch.in_flight": "8", "send.messages": "16", "send.bytes": "512KiB", "poll.busy": "1ms", "poll.idle": "1s", "window": "20s", "append_margin": "6s",
 		"send_timeout": "7s", "commit_timeout": "2s", "lease.duration": "20s", "lease.renew": "2s", "retention": "3d",
 		"retry.initial": "2s", "retry.factor": "2", "retry.jitter": "0.5", "retry.max": "5m", "http.listen": "127.0.0.1:8080",
+		"limits.profile": "apsaramq-5", "compression.above": "64KiB", "compression.level": "9",
 		"http.pprof": "true", "log.level": "debug", "log.format": "text", "shutdown.grace": "40s",
 		"namespace": "nsA", "producers": "2", "access_channel": "cloud", "trace.enabled": "true", "trace.topic": "traces", "log.sends": "true",
 	}

@@ -37,6 +37,9 @@ func alternatives() map[string][3]string {
 		"retry.factor":      {"1", "2.25", "10"},
 		"retry.jitter":      {"0", "0.5", "1"},
 		"retry.max":         {"1s", "5m", "1d"},
+		"limits.profile":    {"apache-4.9", "apsaramq-4", "apsaramq-5"},
+		"compression.above": {"1KiB", "64KiB", "1MiB"},
+		"compression.level": {"1", "6", "9"},
 		"http.listen":       {"off", ":8080", "127.0.0.1:1"},
 		"http.pprof":        {"true", "true", "true"}, // there are only two
 		"log.level":         {"debug", "warn", "error"},

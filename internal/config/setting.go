@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"reflect"
+	"strings"
+)
 
 // envPrefix starts the name of every variable.
 const envPrefix = "OUTBOX_RELAY_"
@@ -19,6 +22,8 @@ type Setting struct {
 	// apply reads raw, checks the rules and stores the value.
 	apply func(c *Config, raw any) []fault
 	show  func(c *Config) string
+	same  func(a, b *Config) bool
+	take  func(to, from *Config)
 }
 
 // Env returns the name of the setting's variable.
@@ -37,6 +42,8 @@ func define[T any](s Setting, k kind[T], field func(*Config) *T, rules ...rule[T
 	if s.Rule == "" {
 		s.Rule = ruleText(rules)
 	}
+	s.same = func(a, b *Config) bool { return reflect.DeepEqual(*field(a), *field(b)) }
+	s.take = func(to, from *Config) { *field(to) = *field(from) }
 	s.show = func(c *Config) string { return k.show(*field(c)) }
 	s.apply = func(c *Config, raw any) []fault {
 		v, faults := k.parse(raw)

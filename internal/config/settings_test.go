@@ -60,12 +60,15 @@ func bounds() map[string]struct{ good, bad []string } {
 		"log.format":      {good: []string{"json", "text"}, bad: []string{"xml", "JSON"}},
 		"shutdown.grace":  {good: []string{"1s", "10m"}, bad: []string{"999ms", "11m"}},
 
-		"namespace":      {good: []string{"MQ_INST_1_B", "nsA", strings.Repeat("n", 64)}, bad: []string{"a%b", "nsA%", "a b", strings.Repeat("n", 65)}},
-		"producers":      {good: []string{"1", "5"}, bad: []string{"0", "6"}},
-		"access_channel": {good: []string{"local", "cloud"}, bad: []string{"CLOUD", "public"}},
-		"trace.enabled":  {good: []string{"true", "false", "1"}, bad: []string{"yes", "2"}},
-		"trace.topic":    {good: []string{"RMQ_SYS_TRACE_TOPIC", "my-traces"}, bad: []string{"a topic", "TBW102"}},
-		"log.sends":      {good: []string{"true", "false"}, bad: []string{"debug"}},
+		"namespace":         {good: []string{"MQ_INST_1_B", "nsA", strings.Repeat("n", 64)}, bad: []string{"a%b", "nsA%", "a b", strings.Repeat("n", 65)}},
+		"producers":         {good: []string{"1", "5"}, bad: []string{"0", "6"}},
+		"access_channel":    {good: []string{"local", "cloud"}, bad: []string{"CLOUD", "public"}},
+		"trace.enabled":     {good: []string{"true", "false", "1"}, bad: []string{"yes", "2"}},
+		"trace.topic":       {good: []string{"RMQ_SYS_TRACE_TOPIC", "my-traces"}, bad: []string{"a topic", "TBW102"}},
+		"log.sends":         {good: []string{"true", "false"}, bad: []string{"debug"}},
+		"limits.profile":    {good: []string{"apache-4.9", "apache-5", "apsaramq-4", "apsaramq-5"}, bad: []string{"apache", "apache-6"}},
+		"compression.above": {good: []string{"0", "1KiB", "4MiB"}, bad: []string{"1", "1023", "5MiB", "-1"}},
+		"compression.level": {good: []string{"1", "9"}, bad: []string{"0", "10"}},
 	}
 }
 

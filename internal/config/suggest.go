@@ -2,6 +2,9 @@ package config
 
 import "slices"
 
+// Closest returns the candidate that name was probably meant to be, or "" if none is near.
+func Closest(name string, candidates []string) string { return closest(name, candidates) }
+
 // closest returns the candidate that name was probably meant to be, or "" if none is near.
 func closest(name string, candidates []string) string {
 	best, distance := "", 1+max(2, len(name)/4)

@@ -16,7 +16,7 @@ const sqlPending = `
 SELECT count(*), count(*) FILTER (WHERE NOT bound),
        (array_agg(DISTINCT left(topic, 200)) FILTER (WHERE NOT bound))[:5],
        least(coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE isfinite(created_at))) * 1000000, 0), 9e15)::bigint
-  FROM (SELECT topic, created_at, topic IN (SELECT topic FROM {schema}.outbox_topic) AS bound
+  FROM (SELECT topic, created_at, topic IN (SELECT topic FROM {schema}.outbox_topic) AND ($2::text[] IS NULL OR topic = ANY ($2)) AS bound
           FROM {schema}.outbox ORDER BY id LIMIT $1) o`
 
 const sqlPendingPutOff = `
@@ -32,9 +32,10 @@ SELECT coalesce(sum(coalesce(cardinality(open), cardinality(ids))), 0)::bigint,
   FROM {schema}.outbox_attempt WHERE closed_at IS NULL`
 
 // Backlog counts pending rows, at most limit of them, and returns the age of the oldest, by the database's clock.
-func (s *Store) Backlog(ctx context.Context, limit int) (relay.Backlog, error) {
+// Unbound are those for topics that are not among topics, or, where that is nil, that no relay has bound.
+func (s *Store) Backlog(ctx context.Context, limit int, topics []string) (relay.Backlog, error) {
 	batch := &pgx.Batch{}
-	batch.Queue(s.sql(sqlPending), limit)
+	batch.Queue(s.sql(sqlPending), limit, topics)
 	batch.Queue(s.sql(sqlPendingPutOff), limit)
 	batch.Queue(s.sql(sqlDead), limit)
 	batch.Queue(s.sql(sqlInDoubt))

@@ -14,7 +14,7 @@ func TestBacklog(t *testing.T) {
 	o := newOutbox(t)
 	read := func(limit int) relay.Backlog {
 		t.Helper()
-		b, err := o.Backlog(t.Context(), limit)
+		b, err := o.Backlog(t.Context(), limit, nil)
 		require.NoError(t, err)
 		return b
 	}
@@ -39,6 +39,14 @@ func TestBacklog(t *testing.T) {
 	b.Oldest, b.OpenAge = 0, 0
 	require.Equal(t, relay.Backlog{Rows: 9, PutOff: 1, Unbound: 2, UnboundTopics: []string{"nobody"}, Dead: 1, OpenCount: 4}, b)
 	require.Equal(t, int64(3), read(3).Rows, "capped")
+	for _, topics := range [][]string{{}, {"others"}, {"nobody"}} {
+		b, err := o.Backlog(t.Context(), 100, topics)
+		require.NoError(t, err)
+		require.Equal(t, int64(9), b.Unbound, "what this relay has not bound counts, whoever has: %v", topics)
+	}
+	b, err = o.Backlog(t.Context(), 100, []string{"orders", "nobody"})
+	require.NoError(t, err)
+	require.Equal(t, int64(2), b.Unbound, "and what nobody has")
 }
 
 func TestBacklogOfTheFuture(t *testing.T) {
@@ -46,7 +54,7 @@ func TestBacklogOfTheFuture(t *testing.T) {
 	o := newOutbox(t)
 	o.insert(1)
 	o.exec(`UPDATE outbox SET created_at = now() + interval '1 h'`)
-	b, err := o.Backlog(t.Context(), 10)
+	b, err := o.Backlog(t.Context(), 10, nil)
 	require.NoError(t, err)
 	require.Zero(t, b.Oldest)
 }

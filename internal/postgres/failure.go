@@ -47,7 +47,7 @@ WITH lease AS (
 ), there AS (
   SELECT ARRAY (SELECT id FROM {schema}.outbox_dead WHERE id = ANY ($2::bigint[])) AS ids
 ), f AS MATERIALIZED (
-  SELECT * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::smallint[]) AS f (id, reason, error, broker, counted)
+  SELECT * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[]) AS f (id, reason, error, status, broker, counted)
 ), d AS (
   DELETE FROM {schema}.outbox o
    USING lease
@@ -55,9 +55,9 @@ WITH lease AS (
   RETURNING o.*
 ), dead AS (
   INSERT INTO {schema}.outbox_dead (id, created_at, deliver_at, shard, attempts, topic, tag, keys, ordering_key, dedup_key,
-                                    headers, payload, reason, error, broker)
+                                    headers, payload, reason, error, status, broker)
   SELECT id, created_at, deliver_at, shard, least(attempts::integer + counted, 32767), topic, tag, keys, ordering_key, dedup_key,
-         headers, payload, reason, error, nullif(broker, '')
+         headers, payload, reason, error, nullif(status, ''), nullif(broker, '')
     FROM d JOIN f USING (id)
 ), parked AS (
   UPDATE {schema}.outbox o
@@ -71,7 +71,7 @@ SELECT count(*) FROM lease`
 // Bury moves rows to the dead letters. relay.ErrSessionOver if the lease is gone.
 func (s *Store) Bury(ctx context.Context, session uuid.UUID, failures []relay.Failure) error {
 	f := newFailureArrays(failures)
-	err := s.underLease(ctx, sqlBuryRows, session, f.ids, f.reasons, f.errors, f.brokers, f.counted)
+	err := s.underLease(ctx, sqlBuryRows, session, f.ids, f.reasons, f.errors, f.statuses, f.brokers, f.counted)
 	if err != nil {
 		return fmt.Errorf("bury %d rows: %w", len(failures), err)
 	}
@@ -90,25 +90,27 @@ func (s *Store) underLease(ctx context.Context, statement string, args ...any) e
 }
 
 type failureArrays struct {
-	ids     []int64
-	delays  []int64 // microseconds, -1 = parked
-	reasons []string
-	errors  []string
-	brokers []string
-	counted []int16 // 0 or 1
+	ids      []int64
+	delays   []int64 // microseconds, -1 = parked
+	reasons  []string
+	errors   []string
+	brokers  []string
+	counted  []int16 // 0 or 1
+	statuses []string
 }
 
 func newFailureArrays(failures []relay.Failure) failureArrays {
 	n := len(failures)
 	f := failureArrays{
 		ids: make([]int64, n), delays: make([]int64, n), reasons: make([]string, n), errors: make([]string, n),
-		brokers: make([]string, n), counted: make([]int16, n),
+		brokers: make([]string, n), counted: make([]int16, n), statuses: make([]string, n),
 	}
 	for i, failure := range failures {
 		f.ids[i] = failure.Row
 		f.reasons[i] = string(failure.Reason)
 		f.errors[i] = failure.Error
 		f.brokers[i] = failure.Broker
+		f.statuses[i] = failure.Status
 		f.delays[i] = failure.Delay.Microseconds()
 		if failure.Delay == Parked {
 			f.delays[i] = -1

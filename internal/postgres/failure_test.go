@@ -65,15 +65,15 @@ func TestBury(t *testing.T) {
 	before := query1[string](o, `SELECT json_agg((SELECT x FROM (SELECT o.id, o.created_at, o.deliver_at, o.shard, o.topic, o.tag, o.keys,
 		o.ordering_key, o.dedup_key, o.headers, o.payload) x) ORDER BY id)::text FROM outbox o`)
 	require.NoError(t, o.Bury(t.Context(), session, []relay.Failure{
-		{Row: ids[0], Reason: relay.ReasonMessageIllegal, Error: "code 13", Broker: "broker-a", Counted: true},
+		{Row: ids[0], Reason: relay.ReasonMessageIllegal, Error: "code 13", Status: "13 MESSAGE_ILLEGAL", Broker: "broker-a", Counted: true},
 		{Row: ids[1], Reason: relay.ReasonBodyEmpty, Error: "empty body"},
 		{Row: 999, Reason: relay.ReasonBodyEmpty},
 	}))
 	require.Empty(t, o.pending())
 	require.Equal(t, before, query1[string](o, `SELECT json_agg((SELECT x FROM (SELECT o.id, o.created_at, o.deliver_at, o.shard, o.topic, o.tag, o.keys,
 		o.ordering_key, o.dedup_key, o.headers, o.payload) x) ORDER BY id)::text FROM outbox_dead o`))
-	require.Equal(t, []string{"message_illegal|code 13|broker-a|5", "body_empty|empty body|none|0"},
-		column[string](o, `SELECT reason || '|' || error || '|' || coalesce(broker, 'none') || '|' || attempts FROM outbox_dead ORDER BY id`))
+	require.Equal(t, []string{"message_illegal|code 13|13 MESSAGE_ILLEGAL|broker-a|5", "body_empty|empty body|none|none|0"},
+		column[string](o, `SELECT reason || '|' || error || '|' || coalesce(status, 'none') || '|' || coalesce(broker, 'none') || '|' || attempts FROM outbox_dead ORDER BY id`))
 	require.NoError(t, o.Bury(t.Context(), session, []relay.Failure{{Row: ids[0], Reason: relay.ReasonBodyEmpty}}), "twice is once")
 	require.Equal(t, 2, query1[int](o, `SELECT count(*) FROM outbox_dead`))
 }

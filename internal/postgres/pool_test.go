@@ -88,7 +88,7 @@ func TestErrorsOfTheDatabase(t *testing.T) {
 		"bury 1 rows":        func() error { return store.Bury(t.Context(), session, []relay.Failure{{Row: 1}}) },
 		"bind topic orders":  func() error { _, err := store.BindTopic(t.Context(), relay.Topic{Name: "orders"}); return err },
 		"read the origin":    func() error { _, err := store.Origin(t.Context()); return err },
-		"count the backlog":  func() error { _, err := store.Backlog(t.Context(), 1); return err },
+		"count the backlog":  func() error { _, err := store.Backlog(t.Context(), 1, nil); return err },
 	} {
 		err := call()
 		require.ErrorContains(t, err, what)

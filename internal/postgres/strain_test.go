@@ -236,7 +236,7 @@ func (s *strain) calls(q relay.FreshQuery, rows []relay.Row) []call {
 		{"bury expired", me, ""},
 		{"standing", "", ""},
 		{"purge", `0, 100`, ""},
-		{"pending", `100000`, ""},
+		{"pending", `100000, NULL`, ""},
 		{"put off rows", `100000`, ""},
 		{"in doubt", "", ""},
 		{"open attempts", `-1`, ""},

@@ -30,11 +30,15 @@ func (r *Relay) begin(ctx context.Context) error {
 			continue
 		}
 		topic, err := r.bind(ctx, want)
+		if errors.Is(err, ErrBinding) && r.leftOut(ctx, want.Name, err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		r.topics[want.Name] = topic
 	}
+	r.reload.once = true
 	return nil
 }
 

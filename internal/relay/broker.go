@@ -68,6 +68,7 @@ type Half struct {
 	Ordering   string     // "" = none; becomes SHARDING_KEY and __SHARDINGKEY
 	Properties []Property // user properties
 	Body       []byte
+	Compressed bool // Body is packed by zlib, and consumers unpack it
 }
 
 // A Property is one user property.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/outbox-relay/outbox-relay/outbox"
 )
 
 // Config holds the relay's settings. Start from DefaultConfig.
@@ -40,7 +42,9 @@ type Config struct {
 	Retry     Backoff       // for row faults and for paused topics
 
 	// LogSends logs a line for each attempt to publish a row.
-	LogSends bool
+	LogSends    bool
+	Profile     outbox.Profile // of limits. Default apache-5.
+	Compression Compression    // default: none
 
 	// At is called at named points of the flow; tests make a relay stop there. Nil in production.
 	At func(Point) `json:"-"`
@@ -80,6 +84,9 @@ func (c Config) Validate() error {
 	check(c.AppendMargin >= 0, "AppendMargin must not be negative", c.AppendMargin)
 	check(c.CommitTimeout > 0 && c.CommitTimeout < c.Window, "CommitTimeout must be positive and below Window", c.CommitTimeout)
 	check(c.Renew > 0 && 3*c.Renew <= c.Lease, "Renew must be positive and at most a third of Lease", c.Renew)
+	_, err := c.Profile.Limits()
+	check(err == nil, "Profile must be known", c.Profile)
+	check(c.Compression.Above == 0 || c.Compression.Level >= 1 && c.Compression.Level <= 9, "Compression.Level must be 1 to 9", c.Compression.Level)
 	check(c.Retention > 0, "Retention must be positive", c.Retention)
 	for _, t := range c.Topics {
 		if err := t.validate(); err != nil {

@@ -47,7 +47,7 @@ func (b *batch) bury(items []*item, failures []Failure) {
 		b.s.traces.end(it, failures[i].Reason, time.Now())
 		b.s.pauses.withdraw(b.broker, it.row.Topic)
 		b.s.log.Error("row is dead", slog.Int64("row", it.row.ID), slog.String("topic", it.row.Topic),
-			slog.String("reason", string(failures[i].Reason)), slog.String("error", failures[i].Error))
+			slog.String("reason", string(failures[i].Reason)), slog.String("status", failures[i].Status), slog.String("error", failures[i].Error))
 	}
 	if err := b.s.store.Bury(b.ctx(), b.s.id, failures); err != nil {
 		b.s.end(fmt.Errorf("move %d rows to the dead letters: %w", len(failures), err))

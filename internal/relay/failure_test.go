@@ -47,7 +47,7 @@ func TestDeadRowBlocksItsKeyOnlyWhereTheTopicSaysSo(t *testing.T) {
 		read(b.intake)
 		assert.Equal(t, free, b.intake.admit(of(topic, ordered(2, "k"))), topic)
 		require.Len(t, b.db.dead, 1)
-		assert.Equal(t, Failure{Row: 1, Reason: ReasonMessageIllegal, Error: "code 13: ", Broker: "b"}, b.db.dead[0])
+		assert.Equal(t, Failure{Row: 1, Reason: ReasonMessageIllegal, Error: "code 13: ", Status: "13 MESSAGE_ILLEGAL", Broker: "b", Counted: true}, b.db.dead[0])
 		lines := b.logs.with("row is dead")
 		require.Len(t, lines, 1)
 		assert.Contains(t, lines[0], "row=1 topic="+topic+" reason=message_illegal")

@@ -289,7 +289,7 @@ func (f *fakeStore) Bury(_ context.Context, _ uuid.UUID, failures []Failure) err
 	return nil
 }
 
-func (f *fakeStore) Backlog(context.Context, int) (Backlog, error) {
+func (f *fakeStore) Backlog(context.Context, int, []string) (Backlog, error) {
 	f.note("Backlog")
 	if f.backlog != nil {
 		return f.backlog()

@@ -110,7 +110,7 @@ func (w *world) finish(t *rapid.T, strand func() bool) {
 func (w *world) finishDue(t *rapid.T) {
 	var ids []int64
 	for id, r := range w.table {
-		if r.where == putoff && r.due && !slices.Contains(w.in.under(), id) {
+		if r.where == putoff && r.due && !slices.Contains(w.in.notDue(), id) {
 			ids = append(ids, id)
 		}
 	}

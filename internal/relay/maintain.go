@@ -28,7 +28,7 @@ const (
 func (s *session) gauge(work context.Context) error {
 	var before Backlog
 	for {
-		backlog, err := s.store.Backlog(work, backlogLimit)
+		backlog, err := s.store.Backlog(work, backlogLimit, slices.Collect(maps.Keys(s.topics)))
 		switch {
 		case work.Err() != nil:
 			return nil //nolint:nilerr // the session is over
@@ -46,7 +46,7 @@ func (s *session) gauge(work context.Context) error {
 	}
 }
 
-// alarmUnbound says which topics rows wait for that nobody has bound: when there are any, and when it is others than before.
+// alarmUnbound says which topics rows wait for that this relay has not bound: when there are any, and when it is others than before.
 func (s *session) alarmUnbound(b, before Backlog) {
 	if b.Unbound == 0 || before.Unbound > 0 && slices.Equal(b.UnboundTopics, before.UnboundTopics) {
 		return
@@ -59,7 +59,7 @@ func (s *session) alarmUnbound(b, before Backlog) {
 			topics[i] += " (can never be: " + invalid.Faults[0].Rule + ")"
 		}
 	}
-	s.log.Warn("rows wait for topics that no relay has bound", slog.Int64("rows", b.Unbound),
+	s.log.Warn("rows wait for topics that are not bound", slog.Int64("rows", b.Unbound),
 		slog.String("topics", strings.Join(topics, ", ")), slog.Bool("alert", true))
 }
 

@@ -37,7 +37,7 @@ func TestGaugesAreReadEveryTenSeconds(t *testing.T) {
 		b.minding(t, func() error { return b.gauge(b.work) }, 45*time.Second)
 		assert.Equal(t, []time.Duration{0, 10 * time.Second, 20 * time.Second, 30 * time.Second, 40 * time.Second}, at)
 		assert.Len(t, b.logs.with("the backlog could not be measured"), 1, "and no message is harmed")
-		assert.Len(t, b.logs.with("rows wait for topics that no relay has bound"), 2, "at 10 s and, after a break, at 40 s")
+		assert.Len(t, b.logs.with("rows wait for topics that are not bound"), 2, "at 10 s and, after a break, at 40 s")
 	})
 }
 

@@ -27,11 +27,8 @@ func (r *Relay) message(row *Row) (Half, *Failure) {
 	if len(row.Headers) > mostHeaders {
 		return Half{}, &Failure{Row: row.ID, Reason: ReasonBadHeaders, Error: fmt.Sprintf("headers are too long: over %d bytes of JSON", mostHeaders)}
 	}
-	if row.Size > outbox.MaxPayloadBytes {
-		return Half{}, &Failure{
-			Row: row.ID, Reason: ReasonBodyTooLarge,
-			Error: fmt.Sprintf("payload of %d bytes must be at most %d bytes", row.Size, outbox.MaxPayloadBytes),
-		}
+	if failure := r.tooLarge(row); failure != nil {
+		return Half{}, failure
 	}
 	headers, err := outbox.ParseHeaders(row.Headers)
 	if err != nil {
@@ -42,7 +39,7 @@ func (r *Relay) message(row *Row) (Half, *Failure) {
 		dedup = r.origin + "-" + strconv.FormatInt(row.ID, 10)
 	}
 	keys := strings.FieldsFunc(row.Keys, func(r rune) bool { return r == ' ' }) // other white space is a fault
-	err = outbox.Validate(outbox.Message{
+	err = r.rules(row.Topic).Validate(outbox.Message{
 		Topic: row.Topic, Tag: row.Tag, Keys: keys, OrderingKey: row.OrderingKey, DedupKey: dedup, Headers: headers, Payload: row.Payload,
 	})
 	if failure := r.invalid(row, err); failure != nil {

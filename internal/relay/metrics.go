@@ -114,6 +114,11 @@ func (m *Metrics) Unconfirmed(ctx context.Context, topic string) {
 	m.rowsUnconfirmed.Add(ctx, 1, m.labelsOf(topic).own...)
 }
 
+// Large counts one message with a payload larger than is advised.
+func (m *Metrics) Large(topic string) {
+	m.large.Add(context.Background(), 1, m.labelsOf(topic).own...)
+}
+
 // PutOff counts one row that failed and is tried again later.
 func (m *Metrics) PutOff(ctx context.Context, reason Reason) {
 	m.rowsPutOff.Add(ctx, 1, m.putOff[reason]...)

@@ -13,6 +13,7 @@ import (
 type counters struct {
 	rowsRead, halves, commits, rowsSent, messagesSent, rowsPutOff, rowsDead metric.Int64Counter
 	sends, rowsUnconfirmed, resolved, checkBacks, sessions, broken, doubled metric.Int64Counter
+	large                                                                   metric.Int64Counter
 
 	half, send, sendError, commit, putOff, dead map[Reason][]metric.AddOption
 	unconfirmed                                 []metric.AddOption
@@ -34,6 +35,7 @@ func (c *counters) create(b *instruments) {
 		"OpenTelemetry's convention: messages that are on their topic, and with error.type half messages that were not stored.")
 	c.rowsPutOff = b.counter("outbox_relay.rows.put_off", "{row}", "Failures of rows that are tried again later, by reason.")
 	c.rowsDead = b.counter("outbox_relay.rows.dead", "{row}", "Rows that went to the dead letters, by reason.")
+	c.large = b.counter("outbox_relay.large_messages", "{message}", "Messages sent with a payload above the 512 KiB that RocketMQ advises, by topic.")
 	c.resolved = b.counter("outbox_relay.resolved", "{message}",
 		"Messages that were in doubt, by what the resolver proved: found on the topic, or absent and pending again.")
 	c.checkBacks = b.counter("outbox_relay.check_backs", "{question}", "Questions of brokers about half messages, by answer.")

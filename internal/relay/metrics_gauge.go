@@ -69,7 +69,7 @@ func (g *gauges) create(b *instruments) {
 	g.rows = b.gauge("outbox_relay.backlog.rows", "{row}", "Pending rows of the whole outbox, counted up to a limit.")
 	g.oldest = b.ageGauge("outbox_relay.backlog.oldest_age", "Age of the oldest pending row; 0 if there is none.")
 	g.putOffs = b.gauge("outbox_relay.backlog.put_off.rows", "{row}", "Pending rows that are delayed or back off.")
-	g.unbound = b.gauge("outbox_relay.backlog.unbound.rows", "{row}", "Pending rows for topics that no relay has bound.")
+	g.unbound = b.gauge("outbox_relay.backlog.unbound.rows", "{row}", "Pending rows for topics that the relay has not bound.")
 	g.deads = b.gauge("outbox_relay.dead.rows", "{row}", "Rows in the dead letters.")
 	g.open = b.gauge("outbox_relay.ledger.open.entries", "{message}", "Messages of the ledger whose outcome is not written yet.")
 	g.openAge = b.ageGauge("outbox_relay.ledger.open.oldest_age", "Age of the oldest attempt with such a message; 0 if there is none.")

@@ -73,6 +73,7 @@ func useAll(t *testing.T, m *Metrics) {
 	m.Settle(ctx, 3, time.Millisecond)
 	m.Sent(ctx, "orders", time.Second)
 	m.Sent(ctx, "orders", time.Second)
+	m.Large("orders")
 	m.PutOff(ctx, ReasonFlushDiskTimeout)
 	m.Dead(ctx, ReasonBodyEmpty)
 	m.Resolved(ctx, true)

@@ -30,6 +30,9 @@ type Relay struct {
 	carriedMu sync.Mutex
 	carried   []Closing
 
+	reload reload
+	limits limits
+
 	current atomic.Pointer[State]
 	renewed atomic.Pointer[time.Time] // the last renewal of the lease
 }
@@ -69,12 +72,19 @@ func (r *Relay) Run(ctx context.Context) error {
 	for failures := 0; ; failures++ {
 		r.progress()
 		began := time.Now()
-		err := r.begin(ctx)
+		turn, stop := r.turn(ctx)
+		err := r.begin(turn)
 		if err == nil {
-			err = r.live(ctx)
+			err = r.live(turn)
 		}
+		reloaded := turn.Err() != nil
+		stop()
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // stopping while a server does not answer is a stop in good order
+		}
+		if reloaded {
+			failures = -1
+			continue
 		}
 		if errors.Is(err, ErrBinding) || errors.Is(err, ErrMoved) {
 			return err

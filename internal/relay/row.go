@@ -109,6 +109,7 @@ type Failure struct {
 	Row     int64
 	Reason  Reason
 	Error   string        // for people; never holds payload
+	Status  string        // what the broker answered, "" where it did not or was not asked
 	Broker  string        // "" where no broker had a part in it
 	Delay   time.Duration // until the next try; ignored for dead letters
 	Counted bool          // whether the attempt counts

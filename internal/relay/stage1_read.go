@@ -206,7 +206,7 @@ func (r *reader) readDue(batches map[batchKey]*batch, routes routes, shards uint
 		}
 	}
 	rows, err := s.store.ReadDue(s.work, DueQuery{
-		Shards: shards, Topics: routes.names(), Exclude: s.intake.under(), Limit: limit, Bytes: s.cfg.BatchBytes,
+		Shards: shards, Topics: routes.names(), Exclude: s.intake.notDue(), Limit: limit, Bytes: s.cfg.BatchBytes,
 	})
 	if err != nil {
 		return err

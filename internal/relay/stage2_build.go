@@ -33,7 +33,7 @@ func (b *batch) build() bool {
 	var dead []Failure
 	var buried, again []*item
 	b.keep(func(it *item) bool {
-		half, failure := b.s.message(&it.row)
+		half, failure := b.message(&it.row)
 		if failure == nil {
 			half.Queue, half.Born = it.queue.ID, b.born
 			if b.way == WayHalf {

@@ -68,7 +68,7 @@ func (b *batch) sortOne(s *sorted, it *item, a HalfAnswer) (keep bool) {
 func (b *batch) sortFailed(s *sorted, it *item, verdict HalfVerdict, reason Reason, a Answer) {
 	leads := b.s.intake.leads(it)
 	b.s.intake.breakLane(it)
-	f := Failure{Row: it.row.ID, Reason: reason, Error: a.describe(), Broker: b.broker}
+	f := Failure{Row: it.row.ID, Reason: reason, Error: a.describe(), Status: a.status(), Broker: b.broker}
 	switch {
 	case verdict == HalfForget:
 		b.s.traces.sends.end(it, reason, time.Now())
@@ -87,6 +87,7 @@ func (b *batch) sortFailed(s *sorted, it *item, verdict HalfVerdict, reason Reas
 	case verdict == HalfUnsafe:
 		b.sortOff(s, it, f, true)
 	case verdict == HalfDead:
+		f.Counted = true // it was tried
 		s.buried, s.dead = append(s.buried, it), append(s.dead, f)
 	}
 }

@@ -110,9 +110,9 @@ func (b *batch) joins(r request, it *item) bool {
 	return bytes <= b.s.cfg.SendBytes
 }
 
-// batches reports whether an item can be part of a RocketMQ batch.
+// batches reports whether an item can be part of a RocketMQ batch: what it says of its body, it says of every body in it.
 func (b *batch) batches(it *item) bool {
-	return it.row.DeliverAt.IsZero() && b.s.topics[it.row.Topic].Type != TypeDelay
+	return !it.half.Compressed && it.row.DeliverAt.IsZero() && b.s.topics[it.row.Topic].Type != TypeDelay
 }
 
 // submit sends the next requests of the chains that are ready, in one write.

@@ -168,8 +168,9 @@ type Topics interface {
 
 // Gauges reads what operators watch.
 type Gauges interface {
-	// Backlog counts pending rows, at most limit of them, and returns the age of the oldest.
-	Backlog(ctx context.Context, limit int) (Backlog, error)
+	// Backlog counts pending rows, at most limit of them, and returns the age of the oldest. Unbound are those for topics that
+	// are not among topics; nil means those that some relay has bound.
+	Backlog(ctx context.Context, limit int, topics []string) (Backlog, error)
 }
 
 // Backlog is the state of the outbox as an operator sees it.
@@ -177,7 +178,7 @@ type Backlog struct {
 	Rows    int64         // pending; capped at the limit asked for
 	Oldest  time.Duration // age of the oldest pending row, 0 where there is none
 	PutOff  int64         // of them, delayed or backing off
-	Unbound int64         // of them, for topics that are in no relay's list
+	Unbound int64         // of them, for topics that are not bound
 	// UnboundTopics are some of the topics of those, cut where they are long.
 	UnboundTopics []string
 	Dead          int64

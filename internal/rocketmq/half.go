@@ -73,7 +73,7 @@ func addSend(b *remoting.Batch, code int, h *relay.Half, group string, propertie
 	b.String("c", "TBW102") // only used where topics are created on the fly, which Bind rules out
 	b.Int("d", 4)
 	b.Int("e", int64(h.Queue))
-	b.Int("f", flag)
+	b.Int("f", sysFlag(h.Compressed)|flag)
 	b.Int("g", h.Born.UnixMilli())
 	b.Int("h", 0)
 	b.Text("i", properties)
@@ -82,6 +82,20 @@ func addSend(b *remoting.Batch, code int, h *relay.Half, group string, propertie
 	b.Int("l", 0)
 	b.Bool("m", code == reqSendBatchMessage)
 	return b.End(body)
+}
+
+// What a message's sysFlag says of its body (MessageSysFlag). Consumers before 5.0 look at the first bit only and know nothing but
+// zlib; later ones take the type from the others, as the Java producer writes them.
+const (
+	flagCompressed = 1
+	flagZlib       = 3 << 8
+)
+
+func sysFlag(compressed bool) int64 {
+	if compressed {
+		return flagCompressed | flagZlib
+	}
+	return 0
 }
 
 // appendProperties encodes the properties of a message. WAIT is never set: the answer must tell how safely it is stored.

@@ -6,7 +6,7 @@ import (
 )
 
 // NewLogger returns a logger that writes lines of JSON, or text for people where format is "text", to w.
-func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
+func NewLogger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == "text" {
 		return slog.New(slog.NewTextHandler(w, options))

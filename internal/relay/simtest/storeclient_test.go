@@ -202,6 +202,6 @@ func (c *storeClient) Origin(ctx context.Context) (uuid.UUID, error) {
 	return call(ctx, c, "Origin", seldom, func() (uuid.UUID, error) { return c.db.origin, nil })
 }
 
-func (c *storeClient) Backlog(ctx context.Context, _ int) (relay.Backlog, error) {
+func (c *storeClient) Backlog(ctx context.Context, _ int, _ []string) (relay.Backlog, error) {
 	return call(ctx, c, "Backlog", seldom, func() (relay.Backlog, error) { return c.db.backlog(), nil })
 }
