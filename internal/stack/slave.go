@@ -1,0 +1,18 @@
+package stack
+
+import (
+	"context"
+	"maps"
+)
+
+// StartSlave starts a slave of the master, which copies what the master stores and
+// can be read. It takes some seconds until it has caught up: a master with
+// inSyncReplicas=2 confirms no message before that. The options are those of the
+// master.
+func StartSlave(ctx context.Context, ns *NameServer, master *Broker, opts Options) (*Broker, error) {
+	config := map[string]string{}
+	maps.Copy(config, opts.BrokerConfig)
+	config["brokerId"], config["brokerRole"] = "1", "SLAVE"
+	opts.BrokerName, opts.BrokerConfig, opts.BrokerPort = master.Name, config, 0
+	return StartBroker(ctx, ns, opts)
+}
