@@ -70,11 +70,11 @@ func prepareHome(home, version string) error {
 	return nil
 }
 
-// openJava lets RocketMQ 4.9 into what newer versions of Java hide: without it a
-// broker that was killed does not start again. Java 8 does not know the option, nor
-// does it read the variable.
+// openJava lets brokers before 5.3 into what newer versions of Java hide: without it
+// one that was killed does not start again. Java 8 does not know the option, nor does
+// it read the variable.
 func openJava(version string) []string {
-	if !strings.HasPrefix(version, "4.") {
+	if !older(version, "5.3.0") {
 		return nil
 	}
 	return []string{"JDK_JAVA_OPTIONS=--add-opens=java.base/java.nio=ALL-UNNAMED --add-opens=java.base/sun.nio.ch=ALL-UNNAMED " +

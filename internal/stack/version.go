@@ -53,7 +53,7 @@ func features() map[Feature]since {
 		AdjustableChecks: {"5.1.0", "how it remembers finished transactions cannot be set"},
 		Timers:           {"5.0.0", "a message can only be delayed by one of 18 levels"},
 		ACL2:             {"5.3.0", "it has ACL 1.0"},
-		Proxy:            {"5.1.0", "there is none"},
+		Proxy:            {DefaultRocketMQVersion, "its jar is not published for every version before"},
 	}
 }
 

@@ -11,8 +11,8 @@ func TestFeaturesOfVersions(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string][]Feature{
 		RocketMQ49:             {},
-		"5.1.0":                {AdjustableChecks, InSyncReplicas, MessageTypes, Proxy, Timers},
-		RocketMQ51:             {AdjustableChecks, Fence, InSyncReplicas, MessageTypes, Proxy, Timers},
+		"5.1.0":                {AdjustableChecks, InSyncReplicas, MessageTypes, Timers},
+		RocketMQ51:             {AdjustableChecks, Fence, InSyncReplicas, MessageTypes, Timers},
 		DefaultRocketMQVersion: Features(),
 		RocketMQ55:             Features(),
 		"5.10.0":               Features(),

@@ -47,6 +47,7 @@ func (w *world) row(id int64) (s rowState) {
 
 func TestFlushSlaveTimeoutIsRetriedUnderTheSameDeduplicationKey(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.InSyncReplicas)
 	w, broker := worldWithBroker(t, map[string]string{
 		"brokerRole": "SYNC_MASTER", "totalReplicas": "2", "inSyncReplicas": "2", "slaveTimeout": "300",
 	})
@@ -92,6 +93,7 @@ func TestFlushDiskTimeoutIsRetried(t *testing.T) {
 
 func TestNotInSyncPausesTheTopicOnThatBroker(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.InSyncReplicas)
 	w, _ := worldWithBroker(t, map[string]string{
 		"brokerRole": "SYNC_MASTER", "enableSlaveActingMaster": "true", "totalReplicas": "2", "inSyncReplicas": "2",
 	})
