@@ -39,7 +39,7 @@ func (a *app) examine(ctx context.Context, e *examination) error {
 	}
 	e.topics = later
 	if e.brokers {
-		faults = append(faults, proxyFault(a.client.Proxies(ctx)))
+		faults = append(faults, proxyAsNameServer(a.client.Proxies(ctx)))
 		brokers, err := a.client.BrokerConfigs(ctx)
 		if err != nil {
 			a.log.DebugContext(ctx, "brokers not examined yet", slog.String("error", OneLine(err)))
@@ -47,6 +47,7 @@ func (a *app) examine(ctx context.Context, e *examination) error {
 		}
 		e.brokers = false
 		for _, b := range brokers {
+			faults = append(faults, proxyInsteadOf(b))
 			faults = append(faults, brokerFault(b))
 			for _, w := range a.weaknesses(b) {
 				a.log.WarnContext(ctx, "broker", slog.String("broker", b.Broker), slog.String("warning", w))
@@ -70,21 +71,7 @@ func topicFault(r rocketmq.TopicReport) error {
 	return fmt.Errorf("topic %s cannot be delivered to exactly once: %s", r.Topic, strings.Join(reasons, "; "))
 }
 
-// whyNoProxy is seen on the remoting port of RocketMQ's proxy: TestWhatAProxyAnswers.
-const whyNoProxy = "it answers 0 to a commit and does not carry it out, so the message would be lost. " +
-	"Give nameservers the addresses of name servers, by which brokers are reached themselves"
-
-func proxyFault(nameServers []string) error {
-	if len(nameServers) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s is a proxy, no name server: %s", strings.Join(nameServers, ", "), whyNoProxy)
-}
-
 func brokerFault(b rocketmq.BrokerConfig) error {
-	if b.Proxy {
-		return fmt.Errorf("what answers for broker %s at %s is a proxy, no broker: %s", b.Broker, b.Address, whyNoProxy)
-	}
 	if b.Version != "" && !b.HasFence() {
 		return fmt.Errorf("broker %s is of version %s: before 5.1.4 a broker accepts a commit at any time, so exactly-once delivery cannot be promised",
 			b.Broker, b.Version)
