@@ -47,11 +47,14 @@ func essentials() []Suite {
 			"TestPostgresKilledUnderLoad", "TestProbesAreFewWhileATopicIsPaused", "TestDeadRowBlocksOrIsSkipped",
 			// Statuses.
 			"TestFlushSlaveTimeoutIsRetriedUnderTheSameDeduplicationKey", "TestFlushDiskTimeoutIsRetried",
-			"TestNotInSyncPausesTheTopicOnThatBroker", "TestRefusedHalves", "TestIllegalMessagesDie",
-			"TestMessageTheBrokerCallsIllegalDies",
+			"TestNotInSyncPausesTheTopicOnThatBroker", "TestSlaveNotAvailablePausesTheTopicOnThatBroker", "TestRefusedHalves",
+			"TestIllegalMessagesDie", "TestMessageTheBrokerCallsIllegalDies",
+			// Replicas.
+			"TestSlaveLostUnderLoad", "TestMasterOfASlaveLostUnderLoad", "TestOneOfTwoMastersLostUnderLoad",
 		}},
 		{Package: "./internal/app", Tests: []string{
 			"TestRowsArePublishedAndEverythingIsClosed", "TestStatus", "TestBrokerWithoutTheFenceIsRefused", "TestProxyIsRefusedAtStart",
+			"TestRefusals",
 		}},
 	}
 }

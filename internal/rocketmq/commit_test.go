@@ -138,6 +138,7 @@ func TestCommitOfSomethingElse(t *testing.T) {
 
 func TestForgetRollsBackOneWay(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.AdjustableChecks)
 	var seen asked
 	b := newBench(t, 1, func(o *Options) { o.OnCheck = seen.add })
 	pending := func() relay.StoredHalf {

@@ -67,7 +67,7 @@ func TestSendStatuses(t *testing.T) {
 // slowDisk is the environment of a broker whose every flush takes 400 ms.
 func slowDisk(t *testing.T) []string {
 	t.Helper()
-	disk, err := stack.NewSlowDisk(t.Context(), t.TempDir())
+	disk, err := stack.NewBadDisk(t.Context(), t.TempDir())
 	if missing := (*stack.MissingError)(nil); errors.As(err, &missing) {
 		t.Skip(missing)
 	}

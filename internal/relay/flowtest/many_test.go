@@ -33,6 +33,7 @@ func (w *world) divided(n int) {
 
 func TestShardsAreDividedBetweenRelays(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	w := newWorld(t, 4)
 	w.keepBooks()
 	stop := w.write("a", "", "b", "", "c", "d", "e")
