@@ -13,13 +13,14 @@ import (
 func TestProxyIsRefusedAtStart(t *testing.T) {
 	t.Parallel()
 	stacktest.Needs(t, stack.Proxy)
-	ns, err := stack.StartNameServer(t.Context(), stack.Options{})
+	native := stack.Options{Engine: stack.EngineNative, BrokerName: "behind-it"}
+	ns, err := stack.StartNameServer(t.Context(), native)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, ns.Close()) })
-	broker, err := stack.StartBroker(t.Context(), ns, stack.Options{BrokerName: "behind-it"})
+	broker, err := stack.StartBroker(t.Context(), ns, native)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, broker.Close()) })
-	proxy, err := stack.StartProxy(t.Context(), ns, stack.ProxyCluster, stack.Options{})
+	proxy, err := stack.StartProxy(t.Context(), ns, stack.ProxyCluster, native)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
 	require.NoError(t, broker.CreateTopic(t.Context(), "orders", 2, "TRANSACTION"))

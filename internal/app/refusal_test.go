@@ -47,10 +47,8 @@ type refusal struct {
 // A setup is a broker on which refusals are provoked, one after the other.
 type setup struct {
 	name     string
-	version  string
 	needs    stack.Feature
 	config   map[string]string
-	lines    []string // of the relay's settings
 	refusals []refusal
 }
 
@@ -152,7 +150,7 @@ func TestRefusals(t *testing.T) {
 					w := newWorld(t)
 					w.nameServer, w.topic = nameServer, strings.ReplaceAll(refusal.name, " ", "-")
 					require.NoError(t, broker.CreateTopic(t.Context(), w.topic, 4, "TRANSACTION"))
-					(&scene{world: w, refusal: refusal, broker: broker, disk: disk, lines: setup.lines}).play()
+					(&scene{world: w, refusal: refusal, broker: broker, disk: disk}).play()
 				})
 			}
 		})
@@ -169,7 +167,7 @@ func (f setup) start(t *testing.T) (nameServer string, _ *stack.Broker, _ *stack
 	config := stack.FastTransactions()
 	maps.Copy(config, f.config)
 	opts := stack.Options{
-		RocketMQVersion: f.version, BrokerConfig: config, Env: disk.Env(),
+		Engine: stack.EngineNative, BrokerConfig: config, Env: disk.Env(),
 		// The highest that it lets itself be set to: a developer's disk may be nearly full.
 		JVM: []string{"-Drocketmq.broker.diskSpaceWarningLevelRatio=0.90", "-Drocketmq.broker.diskSpaceCleanForciblyRatio=0.85"},
 	}
@@ -188,14 +186,13 @@ type scene struct {
 	refusal
 	broker *stack.Broker
 	disk   *stack.BadDisk
-	lines  []string
 	relay  *process
 }
 
 func (s *scene) play() {
 	t := s.t
 	s.keepVersions()
-	s.relay = start(t, s.config(s.lines...))
+	s.relay = start(t, s.config())
 	s.relay.eventually("ready", s.relay.ready)
 	s.insert(5)
 	s.relay.eventually("published while all is well", func() bool { return s.count("outbox") == 0 })
@@ -415,7 +412,7 @@ func (s *scene) arrived() {
 
 func (s *scene) status() Status {
 	s.t.Helper()
-	status, err := ReadStatus(s.t.Context(), s.config(s.lines...))
+	status, err := ReadStatus(s.t.Context(), s.config())
 	require.NoError(s.t, err)
 	return status
 }

@@ -24,19 +24,24 @@ type proxied struct {
 func behindProxy(t *testing.T, mode stack.ProxyMode) *proxied {
 	t.Helper()
 	stacktest.Needs(t, stack.Proxy)
-	ns := startNameServer(t)
+	native := stack.Options{Engine: stack.EngineNative, BrokerName: "b", BrokerConfig: stack.FastTransactions()}
+	ns, err := stack.StartNameServer(t.Context(), native)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, ns.Close()) })
 	const topic = "orders"
 	var broker *stack.Broker
 	if mode == stack.ProxyCluster {
-		broker = startBroker(t, ns, "b", topic, stack.FastTransactions())
+		broker, err = stack.StartBroker(t.Context(), ns, native)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, broker.Close()) })
 	}
-	p, err := stack.StartProxy(t.Context(), ns, mode, stack.Options{BrokerName: "b", BrokerConfig: stack.FastTransactions()})
+	p, err := stack.StartProxy(t.Context(), ns, mode, native)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	if p.Broker != nil {
 		broker = p.Broker
-		require.NoError(t, broker.CreateTopic(t.Context(), topic, 1, "TRANSACTION"))
 	}
+	require.NoError(t, broker.CreateTopic(t.Context(), topic, 1, "TRANSACTION"))
 	on := func(nameServer string) *bench {
 		b := &bench{
 			t: t, topic: topic, group: "proxied", broker: "b",

@@ -43,14 +43,16 @@ func TestSendStatuses(t *testing.T) {
 			if c.needs != "" {
 				stacktest.Needs(t, c.needs)
 			}
+			var disk []string
+			if c.name == "flush-disk-timeout" {
+				disk, c.opts.Engine = slowDisk(t), stack.EngineNative
+			}
 			ns, err := stack.StartNameServer(t.Context(), c.opts)
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, ns.Close()) })
 			b := &bench{t: t, topic: "topic-" + c.name, group: c.name, broker: c.name} // one named like a broker is a system topic
 			c.opts.BrokerName, c.opts.BrokerConfig = c.name, c.config
-			if c.name == "flush-disk-timeout" {
-				c.opts.Env = slowDisk(t)
-			}
+			c.opts.Env = disk
 			broker, err := stack.StartBroker(t.Context(), ns, c.opts)
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, broker.Close()) })

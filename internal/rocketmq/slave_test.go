@@ -15,9 +15,15 @@ import (
 func TestSlaveIsAskedInVain(t *testing.T) {
 	t.Parallel()
 	const topic = "replicated"
-	ns := startNameServer(t)
-	master := startBroker(t, ns, "pair", topic, stack.FastTransactions())
-	slave, err := stack.StartSlave(t.Context(), ns, master, stack.Options{})
+	native := stack.Options{Engine: stack.EngineNative, BrokerName: "pair", BrokerConfig: stack.FastTransactions()}
+	ns, err := stack.StartNameServer(t.Context(), native)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, ns.Close()) })
+	master, err := stack.StartBroker(t.Context(), ns, native)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, master.Close()) })
+	require.NoError(t, master.CreateTopic(t.Context(), topic, 1, "TRANSACTION"))
+	slave, err := stack.StartSlave(t.Context(), ns, master, native)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, slave.Close()) })
 	b := &bench{

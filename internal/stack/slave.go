@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"maps"
 )
 
@@ -10,6 +11,9 @@ import (
 // inSyncReplicas=2 confirms no message before that. The options are those of the
 // master.
 func StartSlave(ctx context.Context, ns *NameServer, master *Broker, opts Options) (*Broker, error) {
+	if _, ok := ns.runner.(*native); !ok {
+		return nil, errors.New("start a slave: the name server is in a container: choose EngineNative")
+	}
 	config := map[string]string{}
 	maps.Copy(config, opts.BrokerConfig)
 	config["brokerId"], config["brokerRole"] = "1", "SLAVE"

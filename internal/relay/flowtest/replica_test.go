@@ -16,14 +16,15 @@ import (
 // cluster makes a world with brokers of its own, one for each name, all masters.
 func cluster(t *testing.T, config map[string]string, names ...string) (*world, *stack.NameServer, []*stack.Broker) {
 	t.Helper()
-	ns, err := stack.StartNameServer(t.Context(), stack.Options{})
+	native := stack.Options{Engine: stack.EngineNative}
+	ns, err := stack.StartNameServer(t.Context(), native)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = ns.Close() })
 	all := stack.FastTransactions()
 	maps.Copy(all, config)
 	var brokers []*stack.Broker
 	for _, name := range names {
-		broker, err := stack.StartBroker(t.Context(), ns, stack.Options{BrokerName: name, BrokerConfig: all})
+		broker, err := stack.StartBroker(t.Context(), ns, stack.Options{Engine: stack.EngineNative, BrokerName: name, BrokerConfig: all})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = broker.Close() })
 		require.NoError(t, broker.CreateTopic(t.Context(), "orders", 4, "TRANSACTION"))
@@ -41,7 +42,7 @@ func withSlave(t *testing.T) (w *world, master, slave *stack.Broker) {
 	stacktest.Needs(t, stack.InSyncReplicas)
 	config := map[string]string{"brokerRole": "SYNC_MASTER", "totalReplicas": "2", "inSyncReplicas": "2", "slaveTimeout": "2500"}
 	w, ns, brokers := cluster(t, config, "pair")
-	slave, err := stack.StartSlave(t.Context(), ns, brokers[0], stack.Options{BrokerConfig: config})
+	slave, err := stack.StartSlave(t.Context(), ns, brokers[0], stack.Options{Engine: stack.EngineNative, BrokerConfig: config})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = slave.Close() })
 	require.Eventually(t, func() bool {

@@ -1,0 +1,60 @@
+package docs_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/outbox-relay/outbox-relay/internal/matrix"
+	"github.com/outbox-relay/outbox-relay/internal/relay"
+)
+
+// TestStatusesAreShown compares docs/statuses.md with the relay's reasons and with the cases of the tests that it names.
+func TestStatusesAreShown(t *testing.T) {
+	t.Parallel()
+	cases := read(t, "internal/app/refusal_test.go")
+	answers := map[string]bool{ // the reasons that an answer to a half has
+		"body_empty": false, "body_too_large": false, "bad_properties": false, "bad_headers": false, "not_allowed": false,
+		"late": false, "window_over": false, "half_gone": false, "predecessor": false, "session_over": false, "row_gone": false,
+	}
+	documented := map[string]bool{}
+	rows := table(t, section(t, "docs/statuses.md", "## What happens"))
+	for _, row := range rows {
+		require.Len(t, row, 7)
+		for _, reason := range spans(row[1]) {
+			documented[reason] = true
+		}
+		require.NotEmpty(t, spans(row[6]), "%s names a test", row[0])
+		for _, found := range regexp.MustCompile("`TestRefusals` \\(\"([^\"]+)\"\\)").FindAllStringSubmatch(row[6], -1) {
+			require.Contains(t, cases, `name: "`+found[1]+`"`, row[0])
+		}
+	}
+	for _, found := range regexp.MustCompile(`(?m)name: "([^"]+)", reason`).FindAllStringSubmatch(cases, -1) {
+		require.Contains(t, read(t, "docs/statuses.md"), `("`+found[1]+`")`, "each case is in the table")
+	}
+	for _, reason := range relay.Reasons() {
+		if _, other := answers[string(reason)]; !other {
+			require.True(t, documented[string(reason)], "%s is in the table", reason)
+		}
+	}
+}
+
+// TestVersionsAreThoseOfTheMatrix compares docs/compatibility.md with what make test-matrix runs.
+func TestVersionsAreThoseOfTheMatrix(t *testing.T) {
+	t.Parallel()
+	var documented, run []string
+	for _, row := range table(t, section(t, "docs/compatibility.md", "## RocketMQ")) {
+		documented = append(documented, row[0]+" "+row[1])
+	}
+	for _, plan := range matrix.Plans() {
+		what := "main job, retries, statuses"
+		if plan.Suites[0].Package == "./..." {
+			what = "everything"
+		}
+		run = append(run, plan.Version+" "+what)
+	}
+	require.Equal(t, run, documented)
+	require.True(t, strings.Contains(read(t, "docs/compatibility.md"), "internal/matrix/plan.go"))
+}
