@@ -22,7 +22,7 @@ func TestSlaveIsAskedInVain(t *testing.T) {
 	master, err := stack.StartBroker(t.Context(), ns, native)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, master.Close()) })
-	require.NoError(t, master.CreateTopic(t.Context(), topic, 1, "TRANSACTION"))
+	require.NoError(t, master.CreateTopic(t.Context(), topic, 1, "")) // see stack.StartSlave
 	slave, err := stack.StartSlave(t.Context(), ns, master, native)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, slave.Close()) })

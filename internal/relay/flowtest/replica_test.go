@@ -27,7 +27,7 @@ func cluster(t *testing.T, config map[string]string, names ...string) (*world, *
 		broker, err := stack.StartBroker(t.Context(), ns, stack.Options{Engine: stack.EngineNative, BrokerName: name, BrokerConfig: all})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = broker.Close() })
-		require.NoError(t, broker.CreateTopic(t.Context(), "orders", 4, "TRANSACTION"))
+		require.NoError(t, broker.CreateTopic(t.Context(), "orders", 4, "")) // see stack.StartSlave
 		brokers = append(brokers, broker)
 	}
 	w := worldOn(t, stacktest.Shared(t).Database(t), ns.Addr, "orders", "group")
