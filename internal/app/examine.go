@@ -45,9 +45,9 @@ func (a *app) examine(ctx context.Context, e *examination) error {
 			a.log.DebugContext(ctx, "brokers not examined yet", slog.String("error", OneLine(err)))
 			return errors.Join(faults...)
 		}
+		faults = append(faults, proxiesAmong(brokers)...)
 		e.brokers = false
 		for _, b := range brokers {
-			faults = append(faults, proxyInsteadOf(b))
 			faults = append(faults, brokerFault(b))
 			for _, w := range a.weaknesses(b) {
 				a.log.WarnContext(ctx, "broker", slog.String("broker", b.Broker), slog.String("warning", w))

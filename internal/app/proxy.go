@@ -19,9 +19,11 @@ func proxyAsNameServer(addresses []string) error {
 	return fmt.Errorf("%s is a proxy, no name server: %s", strings.Join(addresses, ", "), whyNoProxy)
 }
 
-func proxyInsteadOf(b rocketmq.BrokerConfig) error {
-	if !b.Proxy {
-		return nil
+func proxiesAmong(brokers []rocketmq.BrokerConfig) (faults []error) {
+	for _, b := range brokers {
+		if b.Proxy {
+			faults = append(faults, fmt.Errorf("what answers for broker %s at %s is a proxy, no broker: %s", b.Broker, b.Address, whyNoProxy))
+		}
 	}
-	return fmt.Errorf("what answers for broker %s at %s is a proxy, no broker: %s", b.Broker, b.Address, whyNoProxy)
+	return faults
 }
