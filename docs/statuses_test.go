@@ -1,6 +1,8 @@
 package docs_test
 
 import (
+	"io"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,10 +17,6 @@ import (
 func TestStatusesAreShown(t *testing.T) {
 	t.Parallel()
 	cases := read(t, "internal/app/refusal_test.go")
-	answers := map[string]bool{ // the reasons that an answer to a half has
-		"body_empty": false, "body_too_large": false, "bad_properties": false, "bad_headers": false, "not_allowed": false,
-		"late": false, "window_over": false, "half_gone": false, "predecessor": false, "session_over": false, "row_gone": false,
-	}
 	documented := map[string]bool{}
 	rows := table(t, section(t, "docs/statuses.md", "## What happens"))
 	for _, row := range rows {
@@ -34,10 +32,19 @@ func TestStatusesAreShown(t *testing.T) {
 	for _, found := range regexp.MustCompile(`(?m)name: "([^"]+)", reason`).FindAllStringSubmatch(cases, -1) {
 		require.Contains(t, read(t, "docs/statuses.md"), `("`+found[1]+`")`, "each case is in the table")
 	}
-	for _, reason := range relay.Reasons() {
-		if _, other := answers[string(reason)]; !other {
+	answers := []relay.Answer{
+		{Code: 1, Remark: "in-sync replicas not enough"}, {Err: io.EOF}, {Err: io.EOF, Sent: true}, {Err: os.ErrDeadlineExceeded, Sent: true},
+	}
+	for code := range 1000 {
+		answers = append(answers, relay.Answer{Code: code})
+	}
+	for _, answer := range answers {
+		if _, reason := relay.JudgeHalf(answer); reason != "" {
 			require.True(t, documented[string(reason)], "%s is in the table", reason)
 		}
+	}
+	for reason := range documented {
+		require.Contains(t, relay.Reasons(), relay.Reason(reason))
 	}
 }
 
