@@ -18,7 +18,7 @@ func TestOldBrokerAtLeastOnce(t *testing.T) {
 	w := newWorld(t)
 	w.topic = "orders"
 	broker := w.ownBroker(stack.Options{RocketMQVersion: stack.RocketMQ49, BrokerConfig: stack.FastTransactions()})
-	p := start(t, w.config(fmt.Sprintf("topics: [{name: %s, delivery: at_least_once}]", w.topic), "window: 4s", "commit_timeout: 1s"))
+	p := start(t, w.config(fmt.Sprintf("topics: [{name: %s, delivery: at_least_once}]", w.topic), "window: 5s", "send_timeout: 3s", "commit_timeout: 1s"))
 	p.eventually("ready", p.ready)
 	require.NotEmpty(t, p.log.with(`"level":"WARN"`, "V4_9_7"), "it says what cannot be promised")
 	w.insert(50)
