@@ -35,7 +35,7 @@ func TestOldBrokerAtLeastOnce(t *testing.T) {
 	}
 	require.NoError(t, p.end())
 
-	messages, err := broker.ReadTopic(t.Context(), w.topic)
+	messages, err := stack.ReadTopic(t.Context(), w.nameServer, w.topic)
 	require.NoError(t, err)
 	times := map[string]int{}
 	dedup := map[string]string{}

@@ -21,6 +21,7 @@ func StartSlave(ctx context.Context, ns *NameServer, master *Broker, opts Option
 	config := map[string]string{}
 	maps.Copy(config, opts.BrokerConfig)
 	config["brokerId"], config["brokerRole"] = "1", "SLAVE"
+	config["slaveReadEnable"] = "true" // not so by default: it answers a pull with 2
 	opts.BrokerName, opts.BrokerConfig, opts.BrokerPort = master.Name, config, 0
 	return StartBroker(ctx, ns, opts)
 }
