@@ -38,7 +38,7 @@ func TestSlaveIsAskedInVain(t *testing.T) {
 	stored := b.store(b.half())
 	require.Zero(t, b.commit(stored).Code)
 	require.Eventually(t, func() bool {
-		copies, err := slave.ReadTopic(t.Context(), topic)
+		copies, err := stack.ReadMaster(t.Context(), slave.Addr, slave.Name, topic, 1)
 		return err == nil && len(copies) == 1 && copies[0].ID == stored.UniqKey
 	}, 4*soon, 100*time.Millisecond, "it has the message, and can be read")
 
