@@ -31,6 +31,14 @@ demo: ## Start everything, send orders, kill the relay, and count what arrived (
 test: bin/with-servers ## Run every test on a real PostgreSQL and a real RocketMQ, with the race detector.
 	@bin/with-servers -- $(GO) test -race -count=1 -timeout=14m $(TESTFLAGS) $(PACKAGES)
 
+# VERSIONS chooses some ("4.9.7,5.5.0"). A run that was stopped goes on where it was, as long as the source is the same.
+VERSIONS   ?=
+
+.PHONY: test-matrix
+test-matrix: ## Run the tests on every supported RocketMQ and print a table (an hour; VERSIONS).
+	@mkdir -p bin
+	@$(GO) run ./internal/matrix/cmd/matrix -versions='$(VERSIONS)' -state=bin/matrix.json
+
 # Each removal compiles and runs the tests that must notice: a few minutes in all.
 .PHONY: rules
 rules: bin/with-servers ## Remove the protocol's rules from the source, one at a time: some test must notice each.

@@ -40,11 +40,13 @@ func (a *app) examine(ctx context.Context, e *examination) error {
 	}
 	e.topics = later
 	if e.brokers {
+		faults = append(faults, proxyAsNameServer(a.client.Proxies(ctx)))
 		brokers, err := a.client.BrokerConfigs(ctx)
 		if err != nil {
 			a.log.DebugContext(ctx, "brokers not examined yet", slog.String("error", OneLine(err)))
 			return errors.Join(faults...)
 		}
+		faults = append(faults, proxiesAmong(brokers)...)
 		e.brokers = false
 		for _, b := range brokers {
 			a.bodies[b.Broker] = b.MaxMessageSize

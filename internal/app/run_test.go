@@ -19,6 +19,7 @@ import (
 
 func TestRowsArePublishedAndEverythingIsClosed(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	w := newWorld(t)
 	w.insert(20)
 	p := start(t, w.config())

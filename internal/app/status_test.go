@@ -7,11 +7,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/outbox-relay/outbox-relay/internal/stack"
+	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 	"github.com/outbox-relay/outbox-relay/migrations"
 )
 
 func TestStatus(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	w := newWorld(t)
 	cfg := w.config()
 	empty, err := ReadStatus(t.Context(), cfg)

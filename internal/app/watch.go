@@ -71,9 +71,12 @@ func (a *app) watchSession(ctx context.Context, r *relay.Relay) {
 
 func (a *app) watchBrokers() {
 	for _, topic := range a.now.Topics {
-		for _, queue := range a.client.Routed(topic.Name) {
+		queues := a.client.Routed(topic.Name)
+		for _, queue := range queues {
 			_, up := a.client.Address(queue.Broker)
 			a.metrics.Broker(queue.Broker, up)
 		}
+		// Without a queue nothing is sent, so no broker refuses anything: only the route tells.
+		a.metrics.Paused("*", topic.Name, relay.ReasonNoPermission, len(queues) == 0)
 	}
 }

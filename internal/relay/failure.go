@@ -18,6 +18,7 @@ func (b *batch) putOff(items []*item, failures []Failure) {
 	for i, it := range items {
 		b.s.intake.hold(&it.row, false)
 		b.s.metrics.PutOff(b.ctx(), failures[i].Reason)
+		b.sayPutOff(it, failures[i])
 		b.s.traces.end(it, failures[i].Reason, time.Now())
 		if it.stored.UniqKey != "" {
 			halves = append(halves, it.stored)
@@ -31,6 +32,14 @@ func (b *batch) putOff(items []*item, failures []Failure) {
 		return
 	}
 	b.s.intake.off(items...)
+}
+
+// sayPutOff says that rows of a topic are put off, once for all of them for a while: each row says it in last_error.
+func (b *batch) sayPutOff(it *item, f Failure) {
+	if b.s.pauses.tell(b.broker, it.row.Topic, f.Reason) {
+		b.s.log.Warn("rows are put off", slog.Int64("row", it.row.ID), slog.String("topic", it.row.Topic), slog.String("broker", b.broker),
+			slog.String("reason", string(f.Reason)), slog.String("error", f.Error))
+	}
 }
 
 // bury moves rows to the dead letters.

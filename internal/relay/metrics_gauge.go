@@ -75,7 +75,8 @@ func (g *gauges) create(b *instruments) {
 	g.openAge = b.ageGauge("outbox_relay.ledger.open.oldest_age", "Age of the oldest attempt with such a message; 0 if there is none.")
 	g.inDoubt = b.gauge("outbox_relay.in_doubt.messages", "{message}", "Messages that the resolver looks for, by how long.")
 	g.up = b.gauge("outbox_relay.broker.up", "{broker}", "1 if the broker answers, 0 while its circuit is open.")
-	g.pauses = b.gauge("outbox_relay.topic.paused", "{topic}", "1 while a topic is paused on a broker, 0 when it has resumed; topic * is the whole broker.")
+	g.pauses = b.gauge("outbox_relay.topic.paused", "{topic}", "1 while a topic is paused on a broker, 0 when it has resumed; topic * is the whole broker, "+
+		"broker * is all of them: the topic has no queue that may be written.")
 	g.alert = b.gauge("outbox_relay.alert", "{alert}", "1 while a person must look at it, by kind.")
 	g.lease = b.ageGauge("outbox_relay.lease.age", "Time since the session's lease was last renewed; 0 while there is no session.")
 	g.owned = b.gauge("outbox_relay.shards", "{shard}", "Shards that this relay owns, of 64.")

@@ -15,7 +15,16 @@ type pauses struct {
 	count   atomic.Int64 // of paused
 	mu      sync.Mutex
 	paused  map[pauseKey]*pause // topic "" = the whole broker
+	told    map[told]time.Time  // when rows of a topic that were put off were last in the log
 }
+
+type told struct {
+	pauseKey
+	reason Reason
+}
+
+// tellEvery bounds how often the log says the same about rows that are put off.
+const tellEvery = time.Minute
 
 type pauseKey struct{ broker, topic string }
 
@@ -30,7 +39,7 @@ type pause struct {
 func (p *pause) toCommit() bool { return p.reason == ReasonWindowOver }
 
 func newPauses(b Backoff) *pauses {
-	return &pauses{backoff: b, paused: make(map[pauseKey]*pause)}
+	return &pauses{backoff: b, paused: make(map[pauseKey]*pause), told: make(map[told]time.Time)}
 }
 
 // add pauses a topic on a broker, or makes its pause longer. It returns the wait, and whether this is news.
@@ -51,6 +60,18 @@ func (p *pauses) add(broker, topic string, reason Reason) (wait time.Duration, n
 	ps.reason, ps.until, ps.probing = reason, time.Now().Add(wait), false
 	ps.failures++
 	return wait, news
+}
+
+// tell reports whether it is to be said again that rows of a topic are put off for a reason.
+func (p *pauses) tell(broker, topic string, reason Reason) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	what := told{pauseKey{broker, topic}, reason}
+	if last, known := p.told[what]; known && time.Since(last) < tellEvery {
+		return false
+	}
+	p.told[what] = time.Now()
+	return true
 }
 
 // clear ends a pause: the broker has stored a row. It reports whether there was one.

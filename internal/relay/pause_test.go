@@ -2,6 +2,7 @@ package relay
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -57,4 +58,17 @@ func TestProbeOfATopicOutlivesAPauseOfItsBroker(t *testing.T) {
 	p.clear("b", "u")
 	p.clear("b", "")
 	assert.True(t, p.open("b", "t"))
+}
+
+func TestRowsThatArePutOffAreToldOfOnceForAWhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPauses(DefaultBackoff())
+		assert.True(t, p.tell("b", "t", ReasonFlushDiskTimeout))
+		assert.False(t, p.tell("b", "t", ReasonFlushDiskTimeout))
+		assert.True(t, p.tell("b", "t", ReasonFlushSlaveTimeout), "another reason is news")
+		assert.True(t, p.tell("b", "u", ReasonFlushDiskTimeout), "so is another topic")
+		time.Sleep(tellEvery)
+		assert.True(t, p.tell("b", "t", ReasonFlushDiskTimeout), "and the same after a while")
+	})
 }

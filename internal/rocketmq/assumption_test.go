@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
+	"github.com/outbox-relay/outbox-relay/internal/stack"
+	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
 // What internal/model takes for granted about the broker. That a commit is not remembered, and a rollback changes nothing of
@@ -35,6 +37,7 @@ const codeIllegalOperation = 604
 // an acceptance earlier.
 func TestProbeIsRefusedExactlyWhenCommitsAre(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	b := newBench(t, 1)
 	other := newClient(t, Options{NameServers: b.servers.NameServer(), Group: b.group, Logger: discard()})
 	const lanes, each = 6, 100
@@ -112,6 +115,7 @@ func (b *bench) appliedAsAnswered(seen map[relay.StoredHalf]ends) {
 // and the resolver goes on asking.
 func TestWindowIsNotShorterThanTheBrokersTimeout(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	const timeout = 60 * time.Second
 	ns := startNameServer(t)
 	broker := startBroker(t, ns, "patient", "topic-patient", map[string]string{

@@ -22,6 +22,8 @@ type BrokerConfig struct {
 	// Readable is false if the broker does not let us ask. Then only Broker and Address are set, and Version perhaps.
 	Readable bool
 	Version  string // such as V5_3_3; "" if unknown
+	// Proxy is true if it does not know requests that every broker knows. A proxy answers 0 to a commit and forgets it.
+	Proxy bool
 
 	TransactionTimeout time.Duration // transactionTimeOut, 6 s: a shorter window has no effect on the broker's fence
 	SlaveTimeout       time.Duration // slaveTimeout, 3 s: a commit answered 0 after it may hide a slave that did not answer
@@ -61,6 +63,8 @@ func (c *Client) brokerConfig(ctx context.Context, name, address string) (Broker
 		}
 	case !errors.As(err, &code):
 		return b, err
+	default:
+		b.Proxy = code.Code == codeNotSupported
 	}
 	text, err := c.askBroker(ctx, address, reqBrokerConfig)
 	switch {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 	"github.com/outbox-relay/outbox-relay/internal/stack"
+	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
 func TestStoredAt(t *testing.T) {
@@ -37,6 +38,7 @@ func TestStoredAt(t *testing.T) {
 // time, afresh for every request. So it follows the broker's clock on, and back as well: what was refused is accepted.
 func TestFenceFollowsTheBrokersClockForwardAndBack(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	native := stack.Options{Engine: stack.EngineNative}
 	ns, err := stack.StartNameServer(t.Context(), native)
 	require.NoError(t, err)

@@ -21,7 +21,7 @@ const (
 // those that this package itself must tell apart.
 const (
 	codeSuccess           = 0
-	codeNotSupported      = 3
+	codeNotSupported      = 3 // RemotingSysResponseCode.REQUEST_CODE_NOT_SUPPORTED
 	codeFlushDiskTimeout  = 10
 	codeSlaveNotAvailable = 11
 	codeFlushSlaveTimeout = 12

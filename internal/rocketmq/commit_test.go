@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
+	"github.com/outbox-relay/outbox-relay/internal/stack"
+	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
 func TestHalfIsInvisibleUntilCommitted(t *testing.T) {
@@ -42,7 +44,7 @@ func TestJSONHeadersOnARealBroker(t *testing.T) {
 	require.Equal(t, []string{h.UniqKey}, b.keys(0))
 	report, err := b.CheckTopic(t.Context(), b.topic)
 	require.NoError(t, err)
-	require.Equal(t, TopicReport{Topic: b.topic, MessageType: "TRANSACTION"}, report)
+	require.Equal(t, TopicReport{Topic: b.topic, MessageType: transactionType()}, report)
 }
 
 // Why nothing in this package may ever commit a half again. If this fails, RocketMQ has learned to tell, and much of the
@@ -92,6 +94,7 @@ func TestCommitAfterRollbackIsDelivered(t *testing.T) {
 // can be accepted any more.
 func TestCommitAfterTheWindowIsRefused(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	b := newBench(t, 1)
 	half := b.half()
 	half.Window = 2 * time.Second
@@ -135,6 +138,7 @@ func TestCommitOfSomethingElse(t *testing.T) {
 
 func TestForgetRollsBackOneWay(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.AdjustableChecks)
 	var seen asked
 	b := newBench(t, 1, func(o *Options) { o.OnCheck = seen.add })
 	pending := func() relay.StoredHalf {

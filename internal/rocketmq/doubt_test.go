@@ -13,6 +13,8 @@ import (
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq/remoting"
+	"github.com/outbox-relay/outbox-relay/internal/stack"
+	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
 // A line is a network that loses what is sent or what is answered, while connections stay up.
@@ -60,6 +62,7 @@ func (b *bench) fenced(h relay.StoredHalf) {
 // relay takes: the index at once; the fence; the dispatcher; the queue.
 func TestDoubtfulCommitIsDecidedByReading(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	for name, c := range map[string]struct {
 		lose    func(*line) *atomic.Bool
 		applied bool
@@ -104,6 +107,7 @@ func TestDoubtfulCommitIsDecidedByReading(t *testing.T) {
 // are there.
 func TestCommitsOverALineThatBreaks(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	b := newBench(t, 1, func(o *Options) { o.Connections = 2 })
 	const n = 200
 	halves := make([]relay.Half, n)

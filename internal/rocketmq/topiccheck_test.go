@@ -2,12 +2,15 @@ package rocketmq
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq/fakemq"
+	"github.com/outbox-relay/outbox-relay/internal/stack"
+	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
 func TestTransactionTopicCanBeExact(t *testing.T) {
@@ -15,14 +18,23 @@ func TestTransactionTopicCanBeExact(t *testing.T) {
 	b := newBench(t, 3)
 	report, err := b.CheckTopic(t.Context(), b.topic)
 	require.NoError(t, err)
-	require.Equal(t, TopicReport{Topic: b.topic, MessageType: "TRANSACTION"}, report)
+	require.Equal(t, TopicReport{Topic: b.topic, MessageType: transactionType()}, report)
 
 	_, err = b.CheckTopic(t.Context(), "no-such-topic")
 	require.ErrorIs(t, err, ErrTopicMissing)
 }
 
+// transactionType is what a broker says about the type of a TRANSACTION topic.
+func transactionType() string {
+	if stack.MessageTypes.Missing(stack.RocketMQVersion()) != "" {
+		return ""
+	}
+	return "TRANSACTION"
+}
+
 func TestTypeOfATopicIsReported(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.MessageTypes)
 	b := newBench(t, 1)
 	for _, messageType := range []string{"NORMAL", "FIFO", "DELAY"} {
 		topic := b.servers.TopicOf(t, 1, messageType)
@@ -97,18 +109,26 @@ func TestConfigurationOfARealBroker(t *testing.T) {
 	require.Equal(t, 5*time.Second, c.SyncFlushTimeout)
 	require.Equal(t, 72*time.Hour, c.FileReservedTime)
 	require.Equal(t, 4<<20, c.MaxMessageSize)
-	require.Equal(t, 1, c.InSyncReplicas)
+	if stack.InSyncReplicas.Missing(stack.RocketMQVersion()) == "" {
+		require.Equal(t, 1, c.InSyncReplicas)
+	}
 	require.Equal(t, "ASYNC_MASTER", c.BrokerRole)
 	require.Contains(t, []string{"SYNC_FLUSH", "ASYNC_FLUSH"}, c.FlushDiskType)
 	require.False(t, c.AllAckInSync)
 	require.False(t, c.AutoCreateTopic)
-	require.True(t, c.HasFence(), c.Version)
+	require.Equal(t, "V"+strings.ReplaceAll(stack.RocketMQVersion(), ".", "_"), c.Version)
+	require.Equal(t, stack.Fence.Missing(stack.RocketMQVersion()) == "", c.HasFence(), c.Version)
 }
 
 func TestBrokerThatDoesNotLetUsAsk(t *testing.T) {
 	t.Parallel()
 	c, s := fakeClient(t)
 	configs, err := c.BrokerConfigs(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []BrokerConfig{{Broker: "fake", Address: s.Address(), Proxy: true}}, configs, "it does not know what every broker knows")
+	s.Answer(reqBrokerRuntime, fakemq.Reply{Code: codeNoPermission})
+	s.Answer(reqBrokerConfig, fakemq.Reply{Code: codeNoPermission})
+	configs, err = c.BrokerConfigs(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []BrokerConfig{{Broker: "fake", Address: s.Address()}}, configs)
 

@@ -68,8 +68,8 @@ func (b *Broker) registered(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(cluster, `"`+b.Name+`"`) {
-		return fmt.Errorf("the name server does not know the broker %s yet", b.Name)
+	if !strings.Contains(cluster, `"`+b.Advertised+`"`) {
+		return fmt.Errorf("the name server does not know the broker %s at %s yet", b.Name, b.Advertised)
 	}
 	return nil
 }
@@ -102,12 +102,15 @@ func (b *Broker) DeleteIndex() error {
 	return nil
 }
 
+// clusterName is that of every broker that this package starts.
+const clusterName = "outbox-relay"
+
 // brokerConfig is the configuration that containers and processes share: small
 // files, no topics out of thin air, synced to disk. The 4.x spelling of the
 // file sizes is "maped"; a broker ignores the one that it does not know.
 func brokerConfig(opts Options) map[string]string {
 	return map[string]string{
-		"brokerClusterName":          "outbox-relay",
+		"brokerClusterName":          clusterName,
 		"brokerName":                 opts.brokerName(),
 		"brokerId":                   "0",
 		"brokerRole":                 "ASYNC_MASTER",
@@ -145,12 +148,8 @@ func (o Options) brokerPort(reserved *portSlot) int {
 	return reserved.first + 2
 }
 
-func nativeBroker(ctx context.Context, ns *NameServer, opts Options) (*Server, error) {
-	run, java, jars, err := newJava(ctx, opts, "broker")
-	if err != nil {
-		return nil, err
-	}
-	port := opts.brokerPort(run.ports)
+// nativeBrokerConfig is what broker.conf says natively.
+func nativeBrokerConfig(ns *NameServer, run *native, port int, opts Options) map[string]string {
 	config := merged(brokerConfig(opts), map[string]string{
 		"namesrvAddr":        ns.Addr,
 		"listenPort":         strconv.Itoa(port),
@@ -158,14 +157,23 @@ func nativeBroker(ctx context.Context, ns *NameServer, opts Options) (*Server, e
 		"storePathRootDir":   run.dir.join("store"),
 		"storePathCommitLog": run.dir.join("store", "commitlog"),
 	})
+	return merged(config, opts.BrokerConfig)
+}
+
+func nativeBroker(ctx context.Context, ns *NameServer, opts Options) (*Server, error) {
+	run, java, jars, err := newJava(ctx, opts, "broker")
+	if err != nil {
+		return nil, err
+	}
+	port := opts.brokerPort(run.ports)
 	conf := run.dir.join("broker.conf")
-	if err := writeProperties(conf, merged(config, opts.BrokerConfig)); err != nil {
+	if err := writeProperties(conf, nativeBrokerConfig(ns, run, port, opts)); err != nil {
 		_ = run.close()
 		return nil, err
 	}
 	args := javaArgs(jars, run.dir.path, "org.apache.rocketmq.broker.BrokerStartup", brokerJVM(opts)...)
 	args = append(args, "-c", conf)
-	environ := opts.Env
+	environ := append(openJava(opts.rocketMQVersion()), opts.Env...)
 	if opts.FakeClock {
 		clock, err := fakeClock(run.dir)
 		if err != nil {

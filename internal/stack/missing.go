@@ -16,6 +16,7 @@ const (
 	Maven    Prerequisite = "Maven, which fetches the servers' published files once (on Debian: apt-get install maven)"
 	Database Prerequisite = "PostgreSQL 14 or newer (on Debian: apt-get install postgresql)"
 	Replica  Prerequisite = "PostgreSQL with its pg_basebackup, for a standby (on Debian: apt-get install postgresql)"
+	Compiler Prerequisite = "a C compiler, for a broker whose disk is slow or full (on Debian: apt-get install gcc libc6-dev)"
 	FakeTime Prerequisite = "libfaketime, for a broker whose clock is wrong (on Debian: apt-get install faketime)"
 )
 

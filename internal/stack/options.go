@@ -83,7 +83,7 @@ func (o Options) rocketMQVersion() string {
 	if o.RocketMQVersion != "" {
 		return o.RocketMQVersion
 	}
-	if version := os.Getenv("OUTBOX_TEST_ROCKETMQ_VERSION"); version != "" {
+	if version := os.Getenv(EnvRocketMQVersion); version != "" {
 		return version
 	}
 	return DefaultRocketMQVersion

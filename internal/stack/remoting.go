@@ -16,11 +16,15 @@ import (
 const (
 	pullMessage          = 11
 	updateAndCreateTopic = 17
+	updateBrokerConfig   = 25
 	getBrokerConfig      = 26
+	getBrokerRuntime     = 28
 	getMaxOffset         = 30
 	getMinOffset         = 31
 	getRouteByTopic      = 105
 	getClusterInfo       = 106
+	deleteTopic          = 215
+	deleteTopicRoute     = 216
 	getTopicConfig       = 351
 )
 

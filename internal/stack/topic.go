@@ -20,19 +20,7 @@ type Topic struct {
 // when the name server sends clients there. It speaks to the broker itself
 // because that takes 10 ms and mqadmin takes seconds.
 func CreateTopic(ctx context.Context, nameServer, broker string, topic Topic) error {
-	fields := map[string]string{
-		"topic":           topic.Name,
-		"defaultTopic":    "TBW102",
-		"readQueueNums":   strconv.Itoa(topic.Queues),
-		"writeQueueNums":  strconv.Itoa(topic.Queues),
-		"perm":            "6",
-		"topicFilterType": "SINGLE_TAG",
-		"topicSysFlag":    "0",
-		"order":           "false",
-	}
-	if topic.MessageType != "" {
-		fields["attributes"] = "+message.type=" + topic.MessageType
-	}
+	fields := topicFields(topic)
 	if _, err := call(ctx, broker, updateAndCreateTopic, fields); err != nil {
 		return fmt.Errorf("create topic %s: %w", topic.Name, err)
 	}
@@ -49,4 +37,22 @@ func CreateTopic(ctx context.Context, nameServer, broker string, topic Topic) er
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+// topicFields are those of UPDATE_AND_CREATE_TOPIC.
+func topicFields(topic Topic) map[string]string {
+	fields := map[string]string{
+		"topic":           topic.Name,
+		"defaultTopic":    "TBW102",
+		"readQueueNums":   strconv.Itoa(topic.Queues),
+		"writeQueueNums":  strconv.Itoa(topic.Queues),
+		"perm":            strconv.Itoa(ReadAndWrite),
+		"topicFilterType": "SINGLE_TAG",
+		"topicSysFlag":    "0",
+		"order":           "false",
+	}
+	if topic.MessageType != "" {
+		fields["attributes"] = "+message.type=" + topic.MessageType
+	}
+	return fields
 }

@@ -9,12 +9,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
+	"github.com/outbox-relay/outbox-relay/internal/stack"
+	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
 // Each crash leaves one state behind, and the next relay under the same name ends it. See "Crashes" in
 // docs/architecture.md for which.
 func TestKilledAtEveryPoint(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	for _, point := range []relay.Point{
 		relay.PointRead, relay.PointHalf, relay.PointDecide, relay.PointCommitFirst, relay.PointCommit, relay.PointSettle,
 	} {
@@ -35,6 +38,7 @@ func TestKilledAtEveryPoint(t *testing.T) {
 
 func TestKilledInTheResolver(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	for _, first := range []relay.Point{relay.PointDecide, relay.PointCommitFirst, relay.PointCommit} {
 		t.Run(string(first), func(t *testing.T) {
 			t.Parallel()
@@ -54,6 +58,7 @@ func TestKilledInTheResolver(t *testing.T) {
 // all the same.
 func TestKilledBeforeTheMarginIsOver(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	w := newWorld(t, 4)
 	w.insert(60, "a", "", "b")
 	w.dies(w.victim(relay.PointDecide, 1))

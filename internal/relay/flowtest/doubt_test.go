@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
+	"github.com/outbox-relay/outbox-relay/internal/stack"
+	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
 // errLost stands for a connection that broke after the request had gone out.
@@ -62,6 +64,7 @@ func (d *doubtful) Commit(address string, halves []relay.StoredHalf, timeout tim
 
 func TestLostCommitsAndAnswersAreResolvedByReading(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	w := newWorld(t, 4)
 	w.insert(300, "a", "", "b", "", "c", "d", "", "e", "f")
 	network := &doubtful{rand: rand.New(rand.NewPCG(1, 2))}

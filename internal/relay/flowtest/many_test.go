@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
+	"github.com/outbox-relay/outbox-relay/internal/stack"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
@@ -32,6 +33,7 @@ func (w *world) divided(n int) {
 
 func TestShardsAreDividedBetweenRelays(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	w := newWorld(t, 4)
 	w.keepBooks()
 	stop := w.write("a", "", "b", "", "c", "d", "e")
@@ -57,6 +59,7 @@ func TestShardsAreDividedBetweenRelays(t *testing.T) {
 // What a living relay leaves in doubt in shards that it gives up, the next owner resolves.
 func TestDoubtsGoWithTheirShards(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	w := newWorld(t, 4)
 	network := &doubtful{rand: newRandom(t)}
 	w.insert(400, "a", "", "b", "", "c", "d", "", "e", "f")

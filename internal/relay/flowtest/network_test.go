@@ -136,6 +136,7 @@ func struck(before, now map[proxy.Count]int, rules []proxy.Rule) bool {
 // Each fault strikes a relay at work several times; then the network is well, and everything must have arrived once.
 func TestBrokerBehindABadNetwork(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	n := newNetwork(t)
 	t.Run("loss", n.loss)
 	t.Run("gone", func(t *testing.T) {

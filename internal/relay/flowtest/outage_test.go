@@ -57,6 +57,7 @@ func (w *world) keepBooks() {
 
 func TestBrokerKilledUnderLoad(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	w, broker := worldWithBroker(t, map[string]string{"flushDiskType": "SYNC_FLUSH"})
 	w.keepBooks()
 	w.start()

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/stack"
+	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
 // kills is how often the tests below kill something; OUTBOX_FLOWTEST_KILLS says otherwise.
@@ -37,6 +38,7 @@ func newRandom(t *testing.T) *rand.Rand {
 
 func TestKilledAtRandom(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	n, random := chance(t)
 	w := newWorld(t, 4)
 	w.keepBooks()
@@ -57,6 +59,7 @@ func TestKilledAtRandom(t *testing.T) {
 
 func TestEverythingKilledAtRandom(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	n, random := chance(t)
 	w, broker := worldWithBroker(t, map[string]string{"flushDiskType": "SYNC_FLUSH"})
 	postgres, err := stack.StartPostgres(t.Context(), stack.Options{})

@@ -156,6 +156,18 @@ func (s *Servers) TopicOf(t testing.TB, queues int, messageType string) string {
 	return name
 }
 
+// Needs skips a test that says nothing on the version of RocketMQ that the tests
+// are run on ([stack.EnvRocketMQVersion]), with the reason: "make test-matrix"
+// prints it. A test that starts brokers of a version of its own does not call it.
+func Needs(t testing.TB, features ...stack.Feature) {
+	t.Helper()
+	for _, f := range features {
+		if missing := f.Missing(stack.RocketMQVersion()); missing != "" {
+			t.Skip(missing)
+		}
+	}
+}
+
 // Group returns a group name that no other test uses: the broker sends
 // check-backs to any producer of a group.
 func (s *Servers) Group(t testing.TB) string {
