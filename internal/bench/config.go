@@ -20,7 +20,7 @@ type Config struct {
 	Repeat int
 	// Scale multiplies the rows and the times of the cases: 1 is the short form.
 	Scale Scale
-	// Budget ends the run before a case that would not fit any more; each case runs once all the same. 0 = none.
+	// Budget ends the run before a case that would not be done in time, as far as can be told. 0 = none.
 	Budget time.Duration
 	// Dir takes logs, and profiles if Profile is set.
 	Dir     string

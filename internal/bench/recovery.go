@@ -71,11 +71,14 @@ func recovery(ctx context.Context, w *Bench) (v Values, err error) {
 func recovered(series []progress) Values {
 	begin, last := series[0], series[len(series)-1]
 	v := Values{}
-	if len(series) < 3 {
+	if len(series) < 2 {
 		return v
 	}
 	first := series[1]
 	v[FirstMessage] = first.at.Sub(begin.at).Seconds() * 1000
+	if len(series) < 3 { // they came at once: too few to measure a speed
+		return v
+	}
 	speed := float64(last.count-first.count) / last.at.Sub(first.at).Seconds()
 	v[Rate] = speed
 	const window = 500 * time.Millisecond

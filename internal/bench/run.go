@@ -46,7 +46,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 			if report.has(c.Name, round) || report.skipped(c.Name) {
 				continue
 			}
-			if round > 1 && cfg.Budget > 0 && time.Since(w.begin)+w.took[c.Name] > cfg.Budget {
+			if cfg.Budget > 0 && time.Since(w.begin)+w.took[c.Name] > cfg.Budget {
 				report.Cut = true
 				continue
 			}
