@@ -71,6 +71,7 @@ func (p *peer) probe() {
 	var failure error
 	b := p.pool.Batch(1, o.DialTimeout+o.ProbeTimeout, func(_ int, r Reply) { failure = r.Err })
 	o.Probe(b)
+	b.encoded()
 	p.mu.Lock()
 	p.timer = nil
 	if p.closed || len(b.frames) == 0 {
