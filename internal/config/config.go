@@ -26,6 +26,9 @@ type Config struct {
 	Log           Log
 	Shutdown      Shutdown
 
+	Credentials Credentials
+	TLS         TLS
+
 	warnings []string
 	origins  []Origin
 }

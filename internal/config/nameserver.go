@@ -33,7 +33,7 @@ func nameServers() kind[[]string] {
 // nameServer returns s as host:port, or the rule that it breaks.
 func nameServer(s string) (server, rule string) {
 	if strings.HasPrefix(s, "https://") {
-		return "", "must be host:port or http://host:port: TLS is not supported yet"
+		return "", "must be host:port or http://host:port; for TLS, set tls.enabled"
 	}
 	server = strings.TrimSuffix(strings.TrimPrefix(s, "http://"), "/")
 	if rule := hostPort(server, 1); rule != "" {

@@ -15,7 +15,7 @@ func TestNameServer(t *testing.T) {
 	const (
 		form = "must be host:port, or http:// before it"
 		port = "must be host:port with a port from 1 to 65535, or http:// before it"
-		tls  = "must be host:port or http://host:port: TLS is not supported yet"
+		tls  = "must be host:port or http://host:port; for TLS, set tls.enabled"
 	)
 	for _, test := range []struct{ given, want, rule string }{
 		{given: "ns:9876", want: "ns:9876"},

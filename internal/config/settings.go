@@ -10,7 +10,7 @@ import (
 // Settings returns every setting, in the order of the documentation. What is not in this list does not exist: see
 // unsupported.go for what is refused with a word of explanation.
 func Settings() []Setting {
-	return slices.Concat(databaseSettings(), brokerSettings(), flowSettings(), promiseSettings(), retrySettings(), processSettings())
+	return slices.Concat(databaseSettings(), brokerSettings(), credentialSettings(), tlsSettings(), flowSettings(), promiseSettings(), retrySettings(), processSettings())
 }
 
 func databaseSettings() []Setting {
