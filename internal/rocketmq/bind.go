@@ -7,12 +7,16 @@ import (
 )
 
 // Bind routes the topics and makes the session known to their brokers; the first call starts the session. It returns every
-// topic's mistake at once, joined: each is a *TopicError. ErrTopicMissing and ErrNotWritable are definitive; if there is only
+// topic's mistake at once, joined: each is a *TopicError. ErrTopicMissing, ErrNotWritable and ErrAccess are definitive; if there is only
 // ErrUnreachable, try again later. Bind may be called again, with the same topics or others; not concurrently.
 func (c *Client) Bind(ctx context.Context, topics []string) error {
 	var errs []error
 	for _, topic := range topics {
-		if err := c.bindRoute(ctx, topic); err != nil {
+		err := c.bindRoute(ctx, topic)
+		if errors.Is(err, ErrAccess) {
+			return err // the same for every topic
+		}
+		if err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -20,8 +24,7 @@ func (c *Client) Bind(ctx context.Context, topics []string) error {
 		return errors.Join(errs...)
 	}
 	if c.session == nil {
-		checks := &checkbacks{log: c.log, check: c.options.Check, onCheck: c.options.OnCheck}
-		s, err := newSession(&c.options, c.servers.addresses, checks)
+		s, err := c.newSession()
 		if err != nil {
 			return err
 		}

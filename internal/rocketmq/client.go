@@ -18,7 +18,8 @@ type Client struct {
 	servers *nameServers
 	brokers *remoting.Pool
 	routes  *routes
-	session *session // nil before Bind
+	keys    *remoting.Keys
+	session session // nil before Bind
 }
 
 var _ relay.Broker = (*Client)(nil)
@@ -32,12 +33,15 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{options: o, log: o.Logger}
-	if c.servers, err = newNameServers(addresses, o.remoting(), o.RequestTimeout); err != nil {
+	c := &Client{options: o, log: o.Logger, keys: remoting.NewKeys(o.Credentials)}
+	if c.servers, err = newNameServers(addresses, o.remoting(c.keys, false), o.RequestTimeout); err != nil {
 		return nil, err
 	}
+	c.servers.explain = func(ctx context.Context, address string, err error) error {
+		return c.explain(ctx, address, o.TLS != nil && o.TLS.NameServers, err)
+	}
 	c.routes = newRoutes(c.servers, o.RouteInterval, o.Logger)
-	r := o.remoting()
+	r := o.remoting(c.keys, true)
 	r.OnCircuit = c.circuitChanged
 	r.Probe = func(b *remoting.Batch) {
 		b.Begin(reqGetMaxOffset)
@@ -58,7 +62,7 @@ func (c *Client) Close() error {
 	if c.session != nil {
 		// The last answer to a check-back leaves right after the checker returned; the official client can be shut down when
 		// it has. A round trip of ours is long enough for that.
-		c.session.checks.stop()
+		c.session.quiesce()
 		ctx, cancel := context.WithTimeout(context.Background(), c.options.DialTimeout)
 		_, _ = c.servers.masters(ctx)
 		cancel()

@@ -40,6 +40,7 @@ type nameServers struct {
 	pool      *remoting.Pool
 	timeout   time.Duration
 	last      atomic.Int64 // the one that answered last
+	explain   func(ctx context.Context, address string, err error) error
 }
 
 func newNameServers(addresses []string, o remoting.Options, timeout time.Duration) (*nameServers, error) {
@@ -102,6 +103,8 @@ func (n *nameServers) ask(ctx context.Context, fill func(*remoting.Batch) error,
 		var code *CodeError
 		if errors.As(err, &code) {
 			refused(code)
+		} else {
+			err = n.explain(ctx, n.addresses[at], err)
 		}
 		failures = append(failures, fmt.Errorf("name server %s: %w", n.addresses[at], err))
 	}
