@@ -32,7 +32,7 @@ func (a *app) reachBroker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := rocketmq.New(rocketmq.Options{
+	options := rocketmq.Options{
 		NameServers: strings.Join(a.cfg.NameServers, ";"),
 		Group:       a.cfg.Group,
 		Instance:    a.cfg.Instance,
@@ -46,7 +46,9 @@ func (a *app) reachBroker(ctx context.Context) error {
 			a.metrics.CheckBack(context.WithoutCancel(ctx), answer)
 		},
 		Logger: telemetry.Component(a.base, "rocketmq"),
-	})
+	}
+	secure(&options, a.cfg)
+	client, err := rocketmq.New(options)
 	if err != nil {
 		return err
 	}
@@ -55,7 +57,7 @@ func (a *app) reachBroker(ctx context.Context) error {
 	topics := topicNames(a.topics())
 	err = a.await(ctx, conditionTopics, func(ctx context.Context) error {
 		err := client.Bind(ctx, topics)
-		if errors.Is(err, rocketmq.ErrTopicMissing) || errors.Is(err, rocketmq.ErrNotWritable) {
+		if errors.Is(err, rocketmq.ErrAccess) || errors.Is(err, rocketmq.ErrTopicMissing) || errors.Is(err, rocketmq.ErrNotWritable) {
 			return mistake(err)
 		}
 		return err
@@ -64,7 +66,7 @@ func (a *app) reachBroker(ctx context.Context) error {
 		return err
 	}
 	a.progress.Tick()
-	a.unexamined = examination{topics: topics, brokers: true}
+	a.unexamined = examination{access: topics, topics: topics, brokers: true}
 	return a.examine(ctx, &a.unexamined)
 }
 

@@ -37,6 +37,8 @@ type Process struct {
 	Serving func(address string)
 	// At, if not nil, is called at named points of the flow, where a fault harness ends the process. Nil in production.
 	At func(relay.Point)
+	// Reread, if not nil, asks to read files with credentials now; they are read every few seconds anyway.
+	Reread <-chan struct{}
 	// Clock tells the time that messages are born at. Nil means time.Now; a fault harness sets it wrong.
 	Clock func() time.Time
 }
@@ -63,6 +65,7 @@ type app struct {
 	relay     atomic.Pointer[relay.Relay] // once the flow runs
 
 	unexamined examination // by watch, once it runs
+	reread     <-chan struct{}
 }
 
 // Run relays until ctx is done, and then returns nil if everything under way was finished within shutdown.grace. It returns
@@ -70,7 +73,7 @@ type app struct {
 func Run(ctx context.Context, cfg *config.Config, p Process) error {
 	a := &app{
 		cfg: cfg, version: p.Version, log: telemetry.Component(p.Log, "app"), base: p.Log, serving: p.Serving, at: p.At, clock: p.Clock,
-		progress:   telemetry.NewProgress(time.Now),
+		reread: p.Reread, progress: telemetry.NewProgress(time.Now),
 		conditions: telemetry.NewConditions(conditionDatabase, conditionTopics, conditionSession),
 	}
 	a.closers.log = a.log
@@ -156,6 +159,7 @@ func (a *app) flow(ctx context.Context) error {
 	g, parts := errgroup.WithContext(after)
 	g.Go(func() error { return a.client.Run(parts) })
 	g.Go(func() error { return a.watch(parts, r) })
+	g.Go(func() error { return a.rereadCredentials(parts) })
 	g.Go(func() error {
 		defer cancel()
 		return r.Run(ctx)
