@@ -107,6 +107,9 @@ func (p *peer) probed(c *Conn, failure error) {
 		return
 	}
 	p.failures++
+	if !errors.Is(failure, ErrTimeout) {
+		p.cause = failure // what is wrong now need not be what was wrong at first
+	}
 	if time.Since(p.used) < unusedAfter {
 		p.probeLocked(backoff(o.BackoffMin, o.BackoffMax, p.failures))
 	}
