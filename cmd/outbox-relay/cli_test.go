@@ -26,7 +26,7 @@ func TestCommandLines(t *testing.T) {
 		"unknown command":  {args: []string{"rnu"}, code: 2, stderr: []string{`^outbox-relay: unknown command "rnu"`}},
 		"unknown argument": {args: []string{"run", "fast"}, code: 2, stderr: []string{`^outbox-relay: unknown command "fast" for "outbox-relay run"`}},
 		"unknown flag":     {args: []string{"run", "--windw=1s"}, code: 2, stderr: []string{`^outbox-relay: flag --windw: is unknown; did you mean --window\?\n$`}},
-		"not yet":          {args: []string{"run", "--tls-ca=x"}, code: 2, stderr: []string{`flag --tls-ca: is not supported yet`}},
+		"not yet":          {args: []string{"run", "--tls-ca=x"}, code: 2, stderr: []string{`flag --tls-ca: is unknown: the setting is tls.ca_file`}},
 		"half a command":   {args: []string{"config"}, code: 2, stderr: []string{"config needs the word check"}},
 		"half a migration": {args: []string{"migrate"}, code: 2, stderr: []string{"migrate needs one of up, down and status"}},
 		"half an origin":   {args: []string{"origin"}, code: 2, stderr: []string{"origin needs one of show, adopt and new"}},

@@ -171,7 +171,7 @@ func TestConfigCheckOfFiles(t *testing.T) {
 		"a wrong password": {"database: {url: 'postgres://u:p@hunter2@h/d'}\nnameservers: [a:1]\ntopics: [t]\n", exitUsage, `FILE:1: database\.url: \(secret, not shown\)`},
 		"a wrong key":      {good + "windwo: 1s\n", exitUsage, `FILE:4: windwo: is unknown; did you mean window\?\n$`},
 		"not YAML":         {good + "\t", exitUsage, `FILE: must be YAML with one setting per key: line 4: `},
-		"tls":              {good + "tls: {ca: /x}\n", exitUsage, `FILE:4: tls\.ca: is not supported yet`},
+		"tls":              {good + "tls: {ca: /x}\n", exitUsage, `FILE:4: tls\.ca: is unknown: the setting is tls.ca_file`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -33,7 +33,7 @@ func (a *app) reachBroker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := rocketmq.New(rocketmq.Options{
+	options := rocketmq.Options{
 		NameServers: strings.Join(a.cfg.NameServers, ";"),
 		Group:       a.cfg.Group,
 		Namespace:   a.cfg.Namespace,
@@ -54,7 +54,9 @@ func (a *app) reachBroker(ctx context.Context) error {
 			a.metrics.CheckBack(context.WithoutCancel(ctx), answer)
 		},
 		Logger: telemetry.Component(a.base, "rocketmq"),
-	})
+	}
+	secure(&options, a.cfg)
+	client, err := rocketmq.New(options)
 	if err != nil {
 		return err
 	}
@@ -65,7 +67,8 @@ func (a *app) reachBroker(ctx context.Context) error {
 	topics := topicNames(a.topics())
 	err = a.await(ctx, conditionTopics, func(ctx context.Context) error {
 		err := client.Bind(ctx, topics)
-		if errors.Is(err, rocketmq.ErrTopicMissing) || errors.Is(err, rocketmq.ErrNotWritable) || errors.Is(err, rocketmq.ErrNotNameServer) {
+		if errors.Is(err, rocketmq.ErrAccess) || errors.Is(err, rocketmq.ErrTopicMissing) || errors.Is(err, rocketmq.ErrNotWritable) ||
+			errors.Is(err, rocketmq.ErrNotNameServer) {
 			return mistake(err)
 		}
 		return err
@@ -77,7 +80,7 @@ func (a *app) reachBroker(ctx context.Context) error {
 		a.bound[topic] = true
 	}
 	a.progress.Tick()
-	a.unexamined = examination{topics: topics, brokers: true}
+	a.unexamined = examination{access: topics, topics: topics, brokers: true}
 	return a.examine(ctx, &a.unexamined)
 }
 

@@ -24,10 +24,12 @@ func askBrokers(ctx context.Context, cfg *config.Config) (*brokers, error) {
 	if len(cfg.NameServers) == 0 {
 		return &brokers{unknown: errNoNameServers}, nil
 	}
-	client, err := rocketmq.New(rocketmq.Options{
+	options := rocketmq.Options{
 		NameServers: strings.Join(cfg.NameServers, ";"), Group: cfg.Group, Namespace: cfg.Namespace, Instance: cfg.Instance,
 		Logger: slog.New(slog.DiscardHandler),
-	})
+	}
+	secure(&options, cfg)
+	client, err := rocketmq.New(options)
 	if err != nil {
 		return nil, err
 	}

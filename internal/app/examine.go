@@ -15,11 +15,12 @@ import (
 
 // examination is what of the topics and brokers was not looked at yet, because somebody did not answer.
 type examination struct {
+	access  []string // topics
 	topics  []string
 	brokers bool
 }
 
-func (e *examination) open() bool { return len(e.topics) > 0 || e.brokers }
+func (e *examination) open() bool { return len(e.access) > 0 || len(e.topics) > 0 || e.brokers }
 
 // examine looks whether the topics and brokers are such that exactly-once delivery can be promised. It returns what rules it
 // out; what only weakens it is logged. Who does not answer is left for later: one broker that is down must not keep the rows
@@ -27,6 +28,9 @@ func (e *examination) open() bool { return len(e.topics) > 0 || e.brokers }
 func (a *app) examine(ctx context.Context, e *examination) error {
 	ctx, cancel := context.WithTimeout(ctx, oneTry)
 	defer cancel()
+	if err := a.examineAccess(ctx, e); err != nil {
+		return err
+	}
 	var faults []error
 	later := []string{}
 	for _, topic := range e.topics {

@@ -34,8 +34,6 @@ type takeover struct {
 
 // onReload has settings taken over that are not the relay's, such as credentials that were read from files. take is called
 // whenever one of them has changed; its error is logged, and the change then counts as not made.
-//
-//nolint:unused // The hook for settings that are not the relay's; the relay's own need none.
 func (a *app) onReload(take func(ctx context.Context, next *config.Config) error, keys ...string) {
 	a.takeovers = append(a.takeovers, takeover{keys, take})
 }

@@ -76,7 +76,8 @@ type app struct {
 	bound     map[string]bool   // topics
 	unbound   map[string]string // topics that were to be bound, and why they are not
 	bindTried time.Time
-	retuned   time.Time // when the relay was last given other settings
+	retuned   time.Time     // when the relay was last given other settings
+	reread    chan struct{} // files with credentials are to be read now
 }
 
 // Run relays until ctx is done, and then returns nil if everything under way was finished within shutdown.grace. It returns
@@ -84,7 +85,7 @@ type app struct {
 func Run(ctx context.Context, cfg *config.Config, p Process) error {
 	a := &app{
 		cfg: cfg, version: p.Version, log: telemetry.Component(p.Log, "app"), base: p.Log, serving: p.Serving, at: p.At, clock: p.Clock, reload: p.Reload, now: cfg,
-		bodies: map[string]int{}, bound: map[string]bool{}, unbound: map[string]string{},
+		bodies: map[string]int{}, bound: map[string]bool{}, unbound: map[string]string{}, reread: make(chan struct{}, 1),
 		progress:   telemetry.NewProgress(time.Now),
 		conditions: telemetry.NewConditions(conditionDatabase, conditionTopics, conditionSession),
 	}
@@ -178,6 +179,8 @@ func (a *app) flow(ctx context.Context) error {
 	g, parts := errgroup.WithContext(after)
 	g.Go(func() error { return a.client.Run(parts) })
 	g.Go(func() error { return a.watch(parts, r) })
+	a.onReload(a.rereadSoon, "credentials.access_key", "credentials.secret_key", "credentials.security_token")
+	g.Go(func() error { return a.rereadCredentials(parts) })
 	g.Go(func() error {
 		defer cancel()
 		return r.Run(ctx)

@@ -35,6 +35,9 @@ type Config struct {
 	Profile       outbox.Profile // of limits
 	Compression   Compression
 
+	Credentials Credentials
+	TLS         TLS
+
 	warnings []string
 	origins  []Origin
 }

@@ -16,9 +16,9 @@ func TestVariablesThatAreNoSettings(t *testing.T) {
 		"OUTBOX_RELAY_NAME_SERVERS=a:1":            "env OUTBOX_RELAY_NAME_SERVERS: is unknown; did you mean OUTBOX_RELAY_NAMESERVERS?",
 		"OUTBOX_RELAY_BATCH_INFLIGHT=1":            "env OUTBOX_RELAY_BATCH_INFLIGHT: is unknown; did you mean OUTBOX_RELAY_BATCH_IN_FLIGHT?",
 		"OUTBOX_RELAY_window=1s":                   "env OUTBOX_RELAY_window: is unknown",
-		"OUTBOX_RELAY_TLS_CA=/x":                   "env OUTBOX_RELAY_TLS_CA: is not supported yet: connections to brokers are plain TCP",
-		"OUTBOX_RELAY_ACCESS_KEY=hunter2":          "env OUTBOX_RELAY_ACCESS_KEY: is not supported yet: the relay cannot sign",
-		"OUTBOX_RELAY_SECRET_KEY_FILE=/x":          "env OUTBOX_RELAY_SECRET_KEY_FILE: is not supported yet",
+		"OUTBOX_RELAY_TLS_CA=/x":                   "env OUTBOX_RELAY_TLS_CA: is unknown: the setting is tls.ca_file",
+		"OUTBOX_RELAY_ACCESS_KEY=hunter2":          "env OUTBOX_RELAY_ACCESS_KEY: is unknown: the setting is credentials.access_key",
+		"OUTBOX_RELAY_SECRET_KEY_FILE=/x":          "env OUTBOX_RELAY_SECRET_KEY_FILE: is unknown: the setting is credentials.secret_key_file",
 		"OUTBOX_RELAY_ENTIRELY_UNHEARD_OF=hunter2": "env OUTBOX_RELAY_ENTIRELY_UNHEARD_OF: is unknown",
 		// Those of a Service with another name are none of Kubernetes'.
 		"OUTBOX_RELAY_METRICS_SERVICE_HOST=10.0.0.1": "env OUTBOX_RELAY_METRICS_SERVICE_HOST: is unknown",

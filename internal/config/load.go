@@ -36,6 +36,7 @@ func Load(in Input, need Need) (*Config, error) {
 	l.addFile(in)
 	l.addEnvironment(in.Environ)
 	l.addFlags(in.Flags)
+	l.addAlibaba(in.Environ)
 	l.addSecretFiles()
 	c := l.build()
 	c.deriveNamespace()
@@ -45,6 +46,7 @@ func Load(in Input, need Need) (*Config, error) {
 		return nil, Mistakes(l.mistakes)
 	}
 	c.origins = l.origins(c)
+	c.Credentials.files = l.credentialFiles()
 	c.warnings = warnings(c, in.Environ)
 	return c, nil
 }

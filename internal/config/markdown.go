@@ -46,9 +46,8 @@ The file is named by ` + "`--config`" + ` or ` + "`OUTBOX_RELAY_CONFIG`" + `. Th
 - ` + "`outbox-relay config check`" + ` prints every mistake at once, or every setting with its value and where it comes from. An
   unknown key is a mistake, in the file and in variables that start with ` + "`OUTBOX_RELAY_`" + ` (except those that Kubernetes makes for a
   Service of that name).
-- Secrets can be in files: ` + "`database.url_file`" + `. They are never logged or printed.
+- Secrets can be in files: ` + "`database.url_file`, `credentials.secret_key_file`" + `. They are never logged or printed.
 - Telemetry by OTLP is set with OpenTelemetry's own variables, such as ` + "`OTEL_EXPORTER_OTLP_ENDPOINT`" + `; see [metrics.md](metrics.md).
-- Not there yet, and refused: TLS and credentials for RocketMQ.
 
 Durations have units (` + "`500ms`, `10s`, `24h`, `7d`" + `), sizes may have (` + "`65536`, `512KiB`, `8MiB`" + `).
 

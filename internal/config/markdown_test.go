@@ -54,8 +54,8 @@ func TestUnknownFlags(t *testing.T) {
 	t.Parallel()
 	for arg, want := range map[string]string{
 		"--windw=1s":      "flag --windw: is unknown; did you mean --window?",
-		"--tls-ca=x":      "flag --tls-ca: is not supported yet",
-		"--secret-key=x":  "flag --secret-key: is not supported yet",
+		"--tls-ca=x":      "flag --tls-ca: is unknown: the setting is tls.ca_file",
+		"--secret-key=x":  "flag --secret-key: is unknown: the setting is credentials.secret_key",
 		"--nothing-alike": "flag --nothing-alike: is unknown",
 		"--window":        "flag needs an argument: --window",
 	} {

@@ -12,8 +12,9 @@ func (l *loader) addSecretFiles() {
 	values, sources := map[string]any{}, map[string]string{}
 	for _, s := range l.settings {
 		fileKey := s.Key + "_file"
+		_, mayBeFile := l.setting(fileKey)
 		direct, byFile := l.strongest(s.Key), l.strongest(fileKey)
-		if !s.Secret || byFile < 0 || byFile < direct {
+		if !mayBeFile || byFile < 0 || byFile < direct {
 			continue
 		}
 		source := l.source(fileKey)

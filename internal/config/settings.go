@@ -10,8 +10,8 @@ import (
 // Settings returns every setting, in the order of the documentation. What is not in this list does not exist: see
 // unsupported.go for what is refused with a word of explanation.
 func Settings() []Setting {
-	return slices.Concat(databaseSettings(), brokerSettings(), flowSettings(), promiseSettings(), retrySettings(), limitSettings(), processSettings(),
-		profileSettings(), wireSettings())
+	return slices.Concat(databaseSettings(), brokerSettings(), credentialSettings(), tlsSettings(), flowSettings(), promiseSettings(),
+		retrySettings(), limitSettings(), processSettings(), profileSettings(), wireSettings())
 }
 
 func databaseSettings() []Setting {

@@ -3,7 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
-	"strings"
+	"slices"
 	"time"
 )
 
@@ -15,6 +15,10 @@ type relation struct {
 }
 
 func relations() []relation {
+	return slices.Concat(flowRelations(), credentialRelations(), tlsRelations())
+}
+
+func flowRelations() []relation {
 	return []relation{
 		{
 			keys: []string{"lease.renew", "lease.duration"}, text: "%s must be at most a third of %s",
@@ -44,7 +48,7 @@ func (l *loader) checkTogether(c *Config) {
 		for _, key := range r.keys {
 			s, _ := l.setting(key)
 			broken = broken || l.broken[key]
-			shown = append(shown, fmt.Sprintf("%s (%s, %s)", key, s.show(c), l.source(key)))
+			shown = append(shown, key+" ("+l.given(s, c)+")")
 			if blamed == "" || l.strongest(key) > l.strongest(blamed) {
 				blamed = key
 			}
@@ -57,6 +61,15 @@ func (l *loader) checkTogether(c *Config) {
 			Source: l.source(blamed), Key: blamed, Value: show(s.show(c), s.Secret), Rule: fmt.Sprintf(r.text, shown...),
 		})
 	}
+}
+
+// given is the value of a setting and where it comes from.
+func (l *loader) given(s Setting, c *Config) string {
+	source := l.source(s.Key)
+	if source == "" {
+		return "not set"
+	}
+	return s.show(c) + ", " + source
 }
 
 // warnings returns what is allowed but probably not meant.
@@ -76,13 +89,5 @@ func warnings(c *Config, environ []string) []string {
 			ws = append(ws, fmt.Sprintf("name server %s is an address: a host name would follow it when it moves", server))
 		}
 	}
-	ws = append(ws, wireWarnings(c)...)
-	variables := environment(environ)
-	for _, name := range keysOf(variables) {
-		if (strings.HasPrefix(name, "ROCKETMQ_") || strings.HasPrefix(name, "ALIBABA_CLOUD_")) &&
-			strings.Contains(name, "ACCESS_KEY") && variables[name] != "" {
-			ws = append(ws, fmt.Sprintf("%s is set, but credentials are not supported yet: requests are not signed", name))
-		}
-	}
-	return ws
+	return append(append(ws, wireWarnings(c)...), credentialWarnings(c, environ)...)
 }

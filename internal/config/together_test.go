@@ -110,26 +110,3 @@ func TestWarningsAtTheirLimits(t *testing.T) {
 		require.Len(t, c.Warnings(), want, "%s: %v", args, c.Warnings())
 	}
 }
-
-func TestCredentialsOfOtherClientsAreWarnedAbout(t *testing.T) {
-	t.Parallel()
-	for variable, want := range map[string]bool{
-		"ROCKETMQ_ACCESS_KEY=hunter2":             true,
-		"ROCKETMQ_CLIENT_ACCESS_KEY=hunter2":      true,
-		"ALIBABA_CLOUD_ACCESS_KEY_ID=hunter2":     true,
-		"ALIBABA_CLOUD_ACCESS_KEY_SECRET=hunter2": true,
-		"ROCKETMQ_ACCESS_KEY=":                    false,
-		"ROCKETMQ_HOME=/opt/rocketmq":             false,
-		"AWS_ACCESS_KEY_ID=hunter2":               false,
-		"MY_ROCKETMQ_ACCESS_KEY=hunter2":          false,
-	} {
-		c, err := Load(Input{Environ: []string{variable}}, NeedNothing)
-		require.NoError(t, err, variable)
-		if !want {
-			require.Empty(t, c.Warnings(), variable)
-			continue
-		}
-		name, _, _ := strings.Cut(variable, "=")
-		require.Equal(t, []string{name + " is set, but credentials are not supported yet: requests are not signed"}, c.Warnings())
-	}
-}

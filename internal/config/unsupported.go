@@ -2,16 +2,27 @@ package config
 
 import "strings"
 
-// unsupported returns why a setting that a user may expect does not exist, or "". It is refused rather than ignored: a
-// relay that drops a tls section would send in the clear.
+// unsupported says what a setting is called here that has another name elsewhere, or "".
 func unsupported(key string) string {
-	first, _, _ := strings.Cut(strings.ReplaceAll(strings.ToLower(key), "-", "_"), ".")
-	switch {
-	case first == "tls" || strings.HasPrefix(first, "tls_"):
-		return "is not supported yet: connections to brokers are plain TCP (for the database, use sslmode in its URL)"
-	case first == "access_key" || first == "secret_key" || first == "security_token" || first == "credentials" ||
-		strings.HasPrefix(first, "access_key_") || strings.HasPrefix(first, "secret_key_") || strings.HasPrefix(first, "credentials_"):
-		return "is not supported yet: the relay cannot sign its requests"
+	if is := renamed(strings.ReplaceAll(strings.ToLower(key), "-", "_")); is != "" {
+		return "is unknown: the setting is " + is
+	}
+	return ""
+}
+
+// renamed returns the setting that other programs call name; "" if there is none.
+func renamed(name string) string {
+	switch name {
+	case "access_key", "secret_key", "security_token", "access_key_file", "secret_key_file", "security_token_file":
+		return "credentials." + name
+	case "tls":
+		return "tls.enabled"
+	case "tls_ca", "tls.ca":
+		return "tls.ca_file"
+	case "tls_cert", "tls.cert":
+		return "tls.cert_file"
+	case "tls_key", "tls.key":
+		return "tls.key_file"
 	}
 	return ""
 }

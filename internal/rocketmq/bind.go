@@ -7,13 +7,14 @@ import (
 )
 
 // Bind routes the topics and makes the session known to their brokers; the first call starts the session. It returns every
-// topic's mistake at once, joined: each is a *TopicError. ErrTopicMissing, ErrNotWritable and ErrNotNameServer are definitive;
-// if there is only ErrUnreachable, try again later. Bind may be called again, with the same topics or others; not concurrently.
+// topic's mistake at once, joined: each is a *TopicError. ErrTopicMissing, ErrNotWritable, ErrAccess and ErrNotNameServer are
+// definitive; if there is only ErrUnreachable, try again later. Bind may be called again, with the same topics or others; not
+// concurrently.
 func (c *Client) Bind(ctx context.Context, topics []string) error {
 	var errs []error
 	for _, topic := range topics {
 		err := c.bindRoute(ctx, topic)
-		if errors.Is(err, ErrNotNameServer) {
+		if errors.Is(err, ErrNotNameServer) || errors.Is(err, ErrAccess) {
 			return err // the same for every topic
 		}
 		if err != nil {
@@ -24,7 +25,7 @@ func (c *Client) Bind(ctx context.Context, topics []string) error {
 		return errors.Join(errs...)
 	}
 	if c.session == nil {
-		s, err := newProducers(&c.options, c.instances, c.servers.addresses, c.traces)
+		s, err := c.newProducers()
 		if err != nil {
 			return err
 		}

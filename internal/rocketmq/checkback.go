@@ -13,8 +13,8 @@ import (
 	"github.com/outbox-relay/outbox-relay/txcheck"
 )
 
-// checkbacks answers what brokers ask about half messages. It is called by one goroutine of the official client, so it must
-// be quick: questions pile up behind it without bound.
+// checkbacks answers what brokers ask about half messages. It is called by one goroutine of a session, so it must be quick:
+// questions pile up behind it, with the official client without bound.
 type checkbacks struct {
 	log     *slog.Logger
 	check   func(txcheck.Half) txcheck.Answer
@@ -33,38 +33,48 @@ func (c *checkbacks) stop() {
 	c.stopped = true
 }
 
-// CheckLocalTransaction implements primitive.TransactionListener.
-func (c *checkbacks) CheckLocalTransaction(m *primitive.MessageExt) (state primitive.LocalTransactionState) {
+// answer answers one question; stopped says that no question is answered any more.
+func (c *checkbacks) answer(m *primitive.MessageExt) (answer txcheck.Answer, stopped bool) {
 	c.running.Lock()
 	defer c.running.Unlock()
 	if c.stopped {
-		// Ends the loop of the official client, which nothing else does and which would send the answer through a client that
-		// is being shut down.
-		runtime.Goexit()
+		return txcheck.Unknown, true
 	}
 	// A panic would end the official client's check loop for ever, and silently.
 	defer func() {
 		if p := recover(); p != nil {
 			c.log.Error("answering a check-back panicked", slog.String("uniq_key", m.MsgId), slog.Any("panic", p))
-			state = primitive.UnkonwnState
+			answer = txcheck.Unknown
 		}
 	}()
 	half := checkedHalf(m)
 	half.Topic, half.Group = c.names.Plain(half.Topic), c.names.Plain(half.Group)
-	answer := c.check(half)
+	answer = c.check(half)
 	c.onCheck(half, answer)
 	c.log.Debug("check-back answered", slog.String("answer", answer.String()), slog.String("uniq_key", half.UniqKey),
 		slog.String("topic", half.Topic), slog.String("origin", half.Origin), slog.Time("born", half.Born),
 		slog.Int("checks", half.Checks))
-	state, traced := primitive.UnkonwnState, stateUnknown
+	traced := map[txcheck.Answer]transactionState{txcheck.Commit: stateCommit, txcheck.Rollback: stateRollback, txcheck.Unknown: stateUnknown}[answer]
+	c.traces.checked(m.StoreHost, m.Topic, m.GetTags(), m.GetKeys(), half.UniqKey, traced)
+	return answer, false
+}
+
+// CheckLocalTransaction implements primitive.TransactionListener.
+func (c *checkbacks) CheckLocalTransaction(m *primitive.MessageExt) primitive.LocalTransactionState {
+	answer, stopped := c.answer(m)
+	if stopped {
+		// Ends the loop of the official client, which nothing else does and which would send the answer through a client that
+		// is being shut down.
+		runtime.Goexit()
+	}
 	switch answer {
 	case txcheck.Commit:
-		state, traced = primitive.CommitMessageState, stateCommit
+		return primitive.CommitMessageState
 	case txcheck.Rollback:
-		state, traced = primitive.RollbackMessageState, stateRollback
+		return primitive.RollbackMessageState
+	default:
+		return primitive.UnkonwnState
 	}
-	c.traces.checked(m.StoreHost, m.Topic, m.GetTags(), m.GetKeys(), half.UniqKey, traced)
-	return state
 }
 
 // ExecuteLocalTransaction implements primitive.TransactionListener. The session sends nothing, so it is never called.

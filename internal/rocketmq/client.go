@@ -22,6 +22,7 @@ type Client struct {
 	routes  *routes
 	names   endpoint.Names
 	delays  delays
+	keys    *remoting.Keys
 
 	instances []string   // of the producers
 	session   *producers // nil before Bind
@@ -39,14 +40,20 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{options: o, names: o.names(), instances: instanceNames(&o), delays: delays{known: make(map[string]knownDelays)}}
+	c := &Client{
+		options: o, names: o.names(), instances: instanceNames(&o), keys: remoting.NewKeys(o.Credentials),
+		delays: delays{known: make(map[string]knownDelays)},
+	}
 	c.log = o.Logger.With(slog.String("client_id", strings.Join(c.ClientIDs(), ",")))
 	c.options.Logger, c.options.Group = c.log, c.names.Wire(o.Group)
-	if c.servers, err = newNameServers(addresses, c.names, o.remoting(), o.RequestTimeout); err != nil {
+	if c.servers, err = newNameServers(addresses, c.names, o.remoting(c.keys, false), o.RequestTimeout); err != nil {
 		return nil, err
 	}
+	c.servers.explain = func(ctx context.Context, address string, err error) error {
+		return c.explain(ctx, address, o.TLS != nil && o.TLS.NameServers, err)
+	}
 	c.routes = newRoutes(c.servers, o.RouteInterval, c.log)
-	r := o.remoting()
+	r := o.remoting(c.keys, true)
 	r.OnCircuit = c.circuitChanged
 	r.Probe = c.probe
 	if c.brokers, err = remoting.NewPool(r); err != nil {
@@ -73,7 +80,7 @@ func (c *Client) Close() error {
 	if c.session != nil {
 		// The last answer to a check-back leaves right after the checker returned; the official client can be shut down when
 		// it has. A round trip of ours is long enough for that.
-		c.session.stop()
+		c.session.quiesce()
 		ctx, cancel := context.WithTimeout(context.Background(), c.options.DialTimeout)
 		_, _ = c.servers.masters(ctx)
 		cancel()

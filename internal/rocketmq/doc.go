@@ -4,7 +4,15 @@
 //
 // A [Client] implements relay.Broker. Its parts, a file each:
 //
-//	session.go      the official client: group, prebinding, heartbeat, check-backs; says why it does not send
+//	session.go      what makes a producer known to brokers: group, heartbeat, check-backs
+//	session_official.go, session_own.go
+//	                that of the official client, which says why it does not send; and ours, for what that one cannot do
+//	credentials.go  what requests are signed with
+//	tls.go          how connections are encrypted
+//	access.go       whether brokers let us do what we must do
+//	access_denial.go
+//	                what brokers say where they do not
+//	explain.go      what to change where a connection fails for good
 //	nameserver.go   asking the name servers
 //	route.go        which queues a topic has, and where
 //	bind.go         the check of every topic at start

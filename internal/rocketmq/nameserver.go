@@ -36,6 +36,7 @@ type nameServers struct {
 	names     endpoint.Names
 	diagnoses *diagnoses
 	last      atomic.Int64 // the one that answered last
+	explain   func(ctx context.Context, address string, err error) error
 }
 
 func newNameServers(addresses []string, names endpoint.Names, o remoting.Options, timeout time.Duration) (*nameServers, error) {
@@ -115,6 +116,8 @@ func (n *nameServers) ask(ctx context.Context, fill func(*remoting.Batch) error,
 			if code.Code == codeTopicNotExist {
 				n.diagnoses.answered(n.addresses[at])
 			}
+		} else {
+			err = n.explain(ctx, n.addresses[at], err)
 		}
 		err = n.diagnoses.explain(ctx, n.addresses[at], err)
 		if errors.Is(err, ErrNotNameServer) {

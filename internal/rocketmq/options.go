@@ -40,6 +40,14 @@ type Options struct {
 	Dial remoting.Dialer
 	// Trace is RocketMQ's message trace. Default: none.
 	Trace TraceOptions
+	// Credentials sign every request, to name servers too. Default: requests are not signed.
+	Credentials Credentials
+	// CredentialsChange says that SetCredentials may be called. The official client cannot follow that, so the session is ours.
+	CredentialsChange bool
+	// TLS encrypts the connections. The official client verifies nobody, so the session is ours. Default: plain TCP.
+	TLS *TLS
+	// OwnSession makes the session ours in any case.
+	OwnSession bool
 	// Check answers check-backs. It must be quick and must not block. Default: always txcheck.Unknown.
 	Check func(txcheck.Half) txcheck.Answer
 	// OnCheck, if set, is told of every check-back and its answer, to be counted.
@@ -105,6 +113,15 @@ func (o *Options) names() endpoint.Names {
 	return names
 }
 
-func (o *Options) remoting() remoting.Options {
-	return remoting.Options{Connections: o.Connections, JSON: o.JSON, Dial: o.Dial, DialTimeout: o.DialTimeout}
+// remoting are the options of connections to name servers or, if brokers is set, to brokers.
+func (o *Options) remoting(keys *remoting.Keys, brokers bool) remoting.Options {
+	r := remoting.Options{Connections: o.Connections, JSON: o.JSON, Keys: keys, Dial: o.Dial, DialTimeout: o.DialTimeout}
+	if o.TLS != nil && (brokers || o.TLS.NameServers) {
+		if r.Dial == nil {
+			r.Dial = remoting.DialTCP
+		}
+		r.Dial = o.TLS.over(r.Dial)
+		r.DialTimeout = max(r.DialTimeout, tlsDialTimeout)
+	}
+	return r
 }

@@ -9,7 +9,7 @@ import (
 // producers are the sessions of a client: as many producers of the group as Options.Producers says. One is enough to be asked
 // about half messages; each answers one question after the other. The official client keeps one connection for each instance
 // name in a process, and would drop the questions to all producers of a name but the first: so each has its own.
-type producers struct{ each []*session }
+type producers struct{ each []session }
 
 // instanceNames names the producers: unique in the cluster, because brokers list a producer as address@instance, and many
 // containers share addresses and process ids.
@@ -26,15 +26,14 @@ func instanceNames(o *Options) []string {
 }
 
 // newProducers makes and starts them.
-func newProducers(o *Options, instances, nameServers []string, traces *messageTraces) (*producers, error) {
+func (c *Client) newProducers() (*producers, error) {
 	p := &producers{}
-	for _, instance := range instances {
-		checks := &checkbacks{log: o.Logger, check: o.Check, onCheck: o.OnCheck, names: o.names(), traces: traces}
-		s, err := newSession(o, instance, nameServers, checks)
+	for _, instance := range c.instances {
+		s, err := c.newSession(instance)
 		if err != nil {
 			return nil, errors.Join(err, p.close())
 		}
-		o.OnProducer()
+		c.options.OnProducer()
 		p.each = append(p.each, s)
 	}
 	return p, nil
@@ -60,10 +59,22 @@ func (p *producers) bind(ctx context.Context, topics []string) error {
 	return nil
 }
 
-// stop returns when no question is being answered and none will be any more.
-func (p *producers) stop() {
+// quiesce returns when no question is being answered and none will be any more.
+func (p *producers) quiesce() {
 	for _, s := range p.each {
-		s.checks.stop()
+		s.quiesce()
+	}
+}
+
+// registerSoon has the sessions that are ours send a heartbeat now.
+func (p *producers) registerSoon() {
+	if p == nil {
+		return
+	}
+	for _, s := range p.each {
+		if own, ok := s.(*ownSession); ok {
+			own.registerSoon()
+		}
 	}
 }
 

@@ -66,7 +66,9 @@ func TestSeveralProducersAreSeveralClients(t *testing.T) {
 	slices.Sort(ids)
 	require.Equal(t, ids, producersOf(t, b, b.group))
 
-	for i, s := range b.session.each { // the broker asks them in turn
+	for i, each := range b.session.each { // the broker asks them in turn
+		s, official := each.(*officialSession)
+		require.True(t, official)
 		check := s.checks.check
 		s.checks.running.Lock()
 		s.checks.check = func(h txcheck.Half) txcheck.Answer {

@@ -157,22 +157,26 @@ func (r *reading) pull(ctx context.Context) error {
 // pull asks for messages of a queue, without waiting for new ones.
 func (c *Client) pull(ctx context.Context, address string, q relay.TopicQueue, offset int64, n int) (*remoting.Command, error) {
 	cmd, err := c.brokers.Call(ctx, address, c.options.RequestTimeout, func(b *remoting.Batch) error {
-		b.Begin(reqPullMessage)
-		b.String("consumerGroup", readGroup)
-		b.String("topic", c.names.Wire(q.Topic))
-		b.Int("queueId", int64(q.Queue))
-		b.Int("queueOffset", offset)
-		b.Int("maxMsgNums", int64(n))
-		b.Int("sysFlag", subscriptionInRequest)
-		b.Int("commitOffset", 0)
-		b.Int("suspendTimeoutMillis", 0)
-		b.String("subscription", "*")
-		b.Int("subVersion", 0)
-		b.String("expressionType", "TAG")
-		return b.End(nil)
+		return pullRequest(b, c.names.Wire(q.Topic), q.Queue, offset, n)
 	})
 	if err != nil {
 		return nil, unreachable(err)
 	}
 	return cmd, nil
+}
+
+func pullRequest(b *remoting.Batch, topic string, queue int, offset int64, n int) error {
+	b.Begin(reqPullMessage)
+	b.String("consumerGroup", readGroup)
+	b.String("topic", topic)
+	b.Int("queueId", int64(queue))
+	b.Int("queueOffset", offset)
+	b.Int("maxMsgNums", int64(n))
+	b.Int("sysFlag", subscriptionInRequest)
+	b.Int("commitOffset", 0)
+	b.Int("suspendTimeoutMillis", 0)
+	b.String("subscription", "*")
+	b.Int("subVersion", 0)
+	b.String("expressionType", "TAG")
+	return b.End(nil)
 }

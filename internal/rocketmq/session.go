@@ -4,152 +4,38 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
-	"fmt"
-	"log/slog"
 	"net"
-	"sync"
-	"time"
-
-	official "github.com/apache/rocketmq-client-go/v2"
-	"github.com/apache/rocketmq-client-go/v2/primitive"
-	"github.com/apache/rocketmq-client-go/v2/producer"
-	"github.com/apache/rocketmq-client-go/v2/rlog"
 )
 
-// A session is the official client's transaction producer, used for what makes a producer known to brokers: it registers the
-// group, binds every topic at start (so that brokers can ask about half messages of an earlier life of the relay), sends
-// heartbeats, and delivers check-backs.
+// A session is what makes a producer known to brokers: it registers the group with every broker of the bound topics, at once
+// and then by heartbeats, and delivers check-backs to the checker. It sends no message.
 //
-// It sends no message, because the official client (rocketmq-client-go v2)
-//
-//   - cannot send half messages concurrently: SendMessageInTransaction is one call from half to commit;
-//   - sends END_TRANSACTION and throws the broker's answer away, so that nobody knows whether a commit took place;
-//   - retries a half under the same UNIQ_KEY, which leaves several halves of one id;
-//   - dials every broker under one lock, so that a dead one stops the sends to all.
-//
-// Halves and commits go over package remoting. The two share the group and nothing else.
-type session struct {
-	log      *slog.Logger
-	group    string
-	instance string // unique
-	selector *probeSelector
-	producer official.TransactionProducer
-	checks   *checkbacks
+// There are two. The official client's is the rule (session_official.go). It never verifies a server's certificate, it signs
+// without the security token, and it keeps the credentials that it was made with: where that will not do there is ours
+// (session_own.go).
+type session interface {
+	// bind makes the brokers of the topics known to the session; later calls add topics.
+	bind(ctx context.Context, topics []string) error
+	// clientID is how brokers list this producer (mqadmin producerConnection).
+	clientID() string
+	// quiesce returns when no check-back is being answered and none will be any more.
+	quiesce()
+	// close ends the session.
+	close() error
 }
 
-// How long the official client may take over one step. It keeps these for the whole process.
-const (
-	sessionDial  = time.Second
-	sessionRead  = time.Minute // must be above its heartbeat interval, 30 s
-	sessionWrite = 5 * time.Second
-)
-
-// officialClient guards what the official client keeps for the whole process and reads without a lock: its logger and its
-// timeouts. They are set before the first producer is made, and never again.
-//
-//nolint:gochecknoglobals // It guards globals of the official client.
-var officialClient struct {
-	sync.Mutex
-	configured bool
-}
-
-// newSession makes a producer of the group; it does not connect.
-func newSession(o *Options, instance string, nameServers []string, checks *checkbacks) (*session, error) {
-	s := &session{log: o.Logger, group: o.Group, instance: instance, selector: newProbeSelector(), checks: checks}
-	options := []producer.Option{
-		producer.WithGroupName(o.Group),
-		producer.WithInstanceName(s.instance),
-		producer.WithNsResolver(&resolver{nameServers: nameServers, lookup: net.DefaultResolver.LookupHost}),
-		producer.WithQueueSelector(s.selector),
-		producer.WithRetry(0),
-		producer.WithCreateTopicKey(""), // else a topic that does not exist would be routed as TBW102
-		producer.WithSendMsgTimeout(o.RequestTimeout),
+// newSession makes one session under an instance name.
+func (c *Client) newSession(instance string) (session, error) {
+	checks := &checkbacks{log: c.log, check: c.options.Check, onCheck: c.options.OnCheck, names: c.names, traces: c.traces}
+	if c.options.ownSession() {
+		return newOwnSession(&c.options, instance, c.keys, c.servers, checks)
 	}
-	officialClient.Lock()
-	defer officialClient.Unlock()
-	if !officialClient.configured {
-		rlog.SetLogger(&officialLog{o.Logger})
-		options = append(options, producer.WithRemotingTimeout(sessionDial, sessionRead, sessionWrite))
-	}
-	p, err := producer.NewTransactionProducer(checks, options...)
-	if err != nil {
-		return nil, fmt.Errorf("make the producer of group %s: %w", o.Group, err)
-	}
-	officialClient.configured = true
-	if err := p.Start(); err != nil {
-		return nil, fmt.Errorf("start the producer of group %s: %w", o.Group, err)
-	}
-	s.producer = p
-	return s, nil
+	return newOfficialSession(&c.options, instance, c.servers.addresses, checks)
 }
 
-// bind makes the brokers of the topics known to the official client, which then sends them heartbeats: the first one second
-// after its start, and each 30 s. Only brokers that have had one can ask about half messages.
-func (s *session) bind(ctx context.Context, topics []string) error {
-	result := make(chan error, 1)
-	go func() { // its lookups do not heed a context
-		var errs []error
-		for _, topic := range topics {
-			if err := s.probe(topic); err != nil {
-				errs = append(errs, err)
-			}
-		}
-		result <- errors.Join(errs...)
-	}()
-	select {
-	case err := <-result:
-		return err
-	case <-ctx.Done():
-		return unreachable(fmt.Errorf("bind the topics of group %s: %w", s.group, context.Cause(ctx)))
-	}
-}
-
-// probe asks for a queue for a message and has the selector refuse to name one: the topic is then routed and refreshed, and
-// nothing is sent. The call always returns an error, the same for topics that exist and others; whether the selector was
-// offered queues makes the difference.
-func (s *session) probe(topic string) error {
-	s.selector.forget(topic)
-	_, err := s.producer.SendMessageInTransaction(context.Background(), primitive.NewMessage(topic, []byte("probe")))
-	if s.selector.offered(topic) {
-		return nil
-	}
-	return &TopicError{Topic: topic, Err: unreachable(fmt.Errorf("the session cannot route it: %w", err))}
-}
-
-func (s *session) close() error {
-	if err := s.producer.Shutdown(); err != nil {
-		return fmt.Errorf("shut down the producer of group %s: %w", s.group, err)
-	}
-	return nil
-}
-
-// A probeSelector refuses every message and remembers for which topics it was offered queues.
-type probeSelector struct {
-	mu     sync.Mutex
-	queues map[string]int
-}
-
-func newProbeSelector() *probeSelector { return &probeSelector{queues: make(map[string]int)} }
-
-// Select implements producer.QueueSelector.
-func (p *probeSelector) Select(m *primitive.Message, queues []*primitive.MessageQueue, _ string) *primitive.MessageQueue {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.queues[m.Topic] = len(queues)
-	return nil
-}
-
-func (p *probeSelector) offered(topic string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.queues[topic] > 0
-}
-
-func (p *probeSelector) forget(topic string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.queues, topic)
+// ownSession reports whether the session must be ours.
+func (o *Options) ownSession() bool {
+	return o.OwnSession || o.TLS != nil || o.CredentialsChange || o.Credentials.SecurityToken != ""
 }
 
 // clientIP is what the official client takes for its address: the first IPv4 one that is not a loopback.

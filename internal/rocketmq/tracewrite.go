@@ -48,7 +48,7 @@ type traceRoute struct {
 func newTraceWriter(c *Client, on func(bool, int)) (*traceWriter, error) {
 	w := &traceWriter{client: c, on: on, slots: make(chan struct{}, tracesUnderWay), routes: make(map[string]*traceRoute)}
 	w.stop, w.giveUp = context.WithCancel(context.Background())
-	o := c.options.remoting()
+	o := c.options.remoting(c.keys, true)
 	o.Connections, o.Probe = 1, c.probe
 	var err error
 	if w.pool, err = remoting.NewPool(o); err != nil {

@@ -40,6 +40,9 @@ func Admin(ctx context.Context, nameServer string, opts Options, args ...string)
 	if err := prepareHome(dir.path, opts.rocketMQVersion()); err != nil {
 		return "", errors.Join(err, dir.remove())
 	}
+	if err := opts.Secure.writeTools(dir.path); err != nil {
+		return "", errors.Join(err, dir.remove())
+	}
 	flags := javaArgs(jars, dir.path, adminClass, adminJVM()...)
 	cmd := exec.CommandContext(ctx, java, append(flags, args...)...)
 	cmd.Env = append(os.Environ(), "NAMESRV_ADDR="+nameServer)

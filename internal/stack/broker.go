@@ -51,7 +51,7 @@ func StartBroker(ctx context.Context, ns *NameServer, opts Options) (*Broker, er
 	if run, ok := server.runner.(*native); ok && opts.FakeClock {
 		b.clock = run.dir.join(fakeClockFile)
 	}
-	server.ready = b.registered
+	server.ready = opts.Secure.ready(b.registered)
 	if err := server.startNew(ctx); err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func brokerJVM(opts Options) []string {
 		"-Xms256m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m",
 		"-Drocketmq.broker.diskSpaceWarningLevelRatio=0.99",
 		"-Drocketmq.broker.diskSpaceCleanForciblyRatio=0.98",
-	}, opts.JVM...)
+	}, append(opts.Secure.flags(), opts.JVM...)...)
 }
 
 // brokerPort leaves room for the ports beside it.
@@ -150,7 +150,7 @@ func (o Options) brokerPort(reserved *portSlot) int {
 
 // nativeBrokerConfig is what broker.conf says natively.
 func nativeBrokerConfig(ns *NameServer, run *native, port int, opts Options) map[string]string {
-	config := merged(brokerConfig(opts), map[string]string{
+	config := merged(merged(brokerConfig(opts), opts.Secure.brokerConfig()), map[string]string{
 		"namesrvAddr":        ns.Addr,
 		"listenPort":         strconv.Itoa(port),
 		"bindAddress":        "127.0.0.1",

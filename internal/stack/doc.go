@@ -23,6 +23,7 @@
 //	server.go       what the three have in common: start, stop, kill, pause
 //	postgres.go, nameserver.go, broker.go
 //	standby.go      a replica of PostgreSQL that its primary waits for
+//	secure.go       TLS, and brokers with users and rights; certificate.go: what TLS needs
 //	fakeclock.go    a broker whose clock is wrong
 //	topic.go        a topic with its message.type, in milliseconds
 //	readtopic.go    what lies on a topic

@@ -56,7 +56,13 @@ func containerPostgres(ctx context.Context, opts Options) (*Server, error) {
 	return serverIn(run, "PostgreSQL", ports.first, opts), nil
 }
 
+// errSecureContainer is the answer to Options.Secure in a container.
+var errSecureContainer = errors.New("servers in containers are not secured: choose EngineNative")
+
 func containerNameServer(ctx context.Context, opts Options) (*Server, error) {
+	if opts.Secure != nil {
+		return nil, errSecureContainer
+	}
 	ports, err := reservePorts()
 	if err != nil {
 		return nil, err
@@ -82,6 +88,9 @@ func containerBroker(ctx context.Context, ns *NameServer, opts Options) (*Server
 	beside, ok := ns.runner.(*contained)
 	if !ok {
 		return nil, errors.New("a broker in a container needs a name server in a container")
+	}
+	if opts.Secure != nil {
+		return nil, errSecureContainer
 	}
 	if opts.FakeClock {
 		return nil, errors.New("a broker in a container has no fake clock: choose EngineNative")

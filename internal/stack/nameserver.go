@@ -28,10 +28,10 @@ func StartNameServer(ctx context.Context, opts Options) (*NameServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	server.ready = func(ctx context.Context) error {
+	server.ready = opts.Secure.ready(func(ctx context.Context) error {
 		_, err := clusterInfo(ctx, server.Addr)
 		return err
-	}
+	})
 	if err := server.startNew(ctx); err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func nativeNameServer(ctx context.Context, opts Options) (*Server, error) {
 		_ = run.close()
 		return nil, err
 	}
-	args := javaArgs(jars, run.dir.path, "org.apache.rocketmq.namesrv.NamesrvStartup", nameServerJVM()...)
+	args := javaArgs(jars, run.dir.path, "org.apache.rocketmq.namesrv.NamesrvStartup", append(nameServerJVM(), opts.Secure.flags()...)...)
 	args = append(args, "-c", conf)
 	run.quit = syscall.SIGTERM
 	run.command = func() *exec.Cmd {

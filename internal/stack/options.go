@@ -54,6 +54,8 @@ type Options struct {
 	JVM []string
 	// Env adds variables ("NAME=value") to the broker's environment.
 	Env []string
+	// Secure makes name server and broker speak TLS, or the broker ask for credentials; natively only.
+	Secure *Secure
 	// FakeClock gives a native broker a clock that [Broker.SetClock] moves. It
 	// needs libfaketime.
 	FakeClock bool

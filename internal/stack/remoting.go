@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"time"
 )
@@ -64,8 +63,8 @@ func exchange(ctx context.Context, addr string, code int, fields map[string]stri
 
 // exchangeWith is exchange with a body.
 func exchangeWith(ctx context.Context, addr string, code int, fields map[string]string, content []byte) (frame, []byte, error) {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	access := accessOf(ctx)
+	conn, err := access.dial(ctx, addr)
 	if err != nil {
 		return frame{}, nil, err
 	}
@@ -77,7 +76,7 @@ func exchangeWith(ctx context.Context, addr string, code int, fields map[string]
 	if err := conn.SetDeadline(deadline); err != nil {
 		return frame{}, nil, err
 	}
-	header, err := json.Marshal(frame{Code: code, Language: "GO", Version: 453, Opaque: 1, ExtFields: fields})
+	header, err := json.Marshal(frame{Code: code, Language: "GO", Version: 453, Opaque: 1, ExtFields: access.sign(fields, content)})
 	if err != nil {
 		return frame{}, nil, err
 	}

@@ -93,6 +93,14 @@ func (b *Batch) End(body []byte) error {
 	return nil
 }
 
+// encoded gives back what only the encoding needs.
+func (b *Batch) encoded() {
+	if b.enc.signer != nil {
+		b.enc.signer.release()
+		b.enc.signer = nil
+	}
+}
+
 // Finished is closed when every callback has returned; for a one-way batch when it was written or given up.
 func (b *Batch) Finished() <-chan struct{} { return b.finished }
 

@@ -71,6 +71,7 @@ func (p *peer) probe() {
 	var failure error
 	b := p.pool.Batch(1, o.DialTimeout+o.ProbeTimeout, func(_ int, r Reply) { failure = r.Err })
 	o.Probe(b)
+	b.encoded()
 	p.mu.Lock()
 	p.timer = nil
 	if p.closed || len(b.frames) == 0 {
@@ -106,6 +107,9 @@ func (p *peer) probed(c *Conn, failure error) {
 		return
 	}
 	p.failures++
+	if !errors.Is(failure, ErrTimeout) {
+		p.cause = failure // what is wrong now need not be what was wrong at first
+	}
 	if time.Since(p.used) < unusedAfter {
 		p.probeLocked(backoff(o.BackoffMin, o.BackoffMax, p.failures))
 	}

@@ -164,5 +164,6 @@ func (c *Command) Clone() *Command {
 	d := *c
 	d.Body = bytes.Clone(c.Body)
 	d.ext = bytes.Clone(c.ext)
+	d.remark = bytes.Clone(c.remark)
 	return &d
 }

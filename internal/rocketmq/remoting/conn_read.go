@@ -26,6 +26,8 @@ func (c *Conn) read(nc net.Conn) {
 			b.reply(i, Reply{Response: &cmd, Took: took})
 		case cmd.Response():
 			c.stats.late.Add(1)
+		case c.options.OnRequest != nil:
+			c.options.OnRequest(c.address, &cmd)
 		default:
 			// A request of the peer, such as a check-back. Our connections are in no group; the session's are.
 			c.stats.ignored.Add(1)

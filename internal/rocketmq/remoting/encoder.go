@@ -13,6 +13,7 @@ type Encoder struct {
 	frame  int // where the current frame starts
 	ext    int // binary: where the length of its ext fields is; JSON: where its opaque is
 	fields int
+	signer *signer // nil = requests are not signed
 }
 
 // Bytes returns the frames encoded so far.
@@ -21,6 +22,9 @@ func (e *Encoder) Bytes() []byte { return e.buf }
 // Begin starts a frame. Opaque connects an answer with its request.
 func (e *Encoder) Begin(code int, flag, opaque int32, remark string) {
 	e.frame, e.fields = len(e.buf), 0
+	if e.signer != nil {
+		e.signer.begin()
+	}
 	e.buf = append(e.buf, 0, 0, 0, 0, 0, 0, 0, 0)
 	if e.JSON {
 		e.beginJSON(code, flag, opaque, remark)
@@ -47,6 +51,9 @@ func (e *Encoder) name(name string, n int) {
 
 // String adds an ext field. Names are at most 32,767 bytes long.
 func (e *Encoder) String(name, value string) {
+	if e.signer != nil {
+		e.signer.noteString(name, value)
+	}
 	if e.JSON {
 		e.jsonField(name, value)
 		return
@@ -57,6 +64,9 @@ func (e *Encoder) String(name, value string) {
 
 // Text adds an ext field whose value is built in a byte slice.
 func (e *Encoder) Text(name string, value []byte) {
+	if e.signer != nil {
+		e.signer.note(name, value)
+	}
 	if e.JSON {
 		e.jsonField(name, string(value))
 		return
@@ -78,6 +88,9 @@ func (e *Encoder) Bool(name string, value bool) {
 
 // End completes the frame. A frame over [MaxFrame] is taken back and reported as [ErrTooLarge].
 func (e *Encoder) End(body []byte) error {
+	if e.signer != nil {
+		e.sign(body)
+	}
 	if e.JSON {
 		e.endJSON()
 	} else {

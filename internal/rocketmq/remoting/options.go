@@ -16,6 +16,8 @@ type Options struct {
 	Connections int
 	// JSON writes the headers of requests as JSON, for peers that want it. Default: the binary serialization.
 	JSON bool
+	// Keys sign every request. Default: requests are not signed.
+	Keys *Keys
 	// Dial makes connections. Default: DialTCP.
 	Dial Dialer
 	// DialTimeout bounds Dial. Default 1 s.
@@ -33,6 +35,11 @@ type Options struct {
 	BackoffMin, BackoffMax time.Duration
 	// OnCircuit, if set, is told of every circuit that opens, with the reason, or closes, with nil. It must not block.
 	OnCircuit func(address string, err error)
+	// OnRequest, if set, is given the requests of peers, valid during the call only. It must not block. Default: they are
+	// ignored.
+	OnRequest func(address string, request *Command)
+	// OnLost, if set, is told of every connection that was up and ended. It must not block.
+	OnLost func(address string)
 }
 
 func (o *Options) setDefaults() error {
@@ -47,6 +54,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.Dial == nil {
 		o.Dial = DialTCP
+	}
+	if o.OnLost == nil {
+		o.OnLost = func(string) {}
 	}
 	if o.OnCircuit == nil {
 		o.OnCircuit = func(string, error) {}

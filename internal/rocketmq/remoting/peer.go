@@ -80,11 +80,14 @@ func (p *peer) ended(c *Conn, err error) {
 	p.mu.Lock()
 	p.dropLocked(c)
 	delete(p.all, c)
-	opened := false
+	opened, closed := false, p.closed
 	if errors.Is(err, ErrUnreachable) {
 		opened = p.tripLocked(err, p.pool.options.BackoffMin)
 	}
 	p.mu.Unlock()
+	if !closed && !errors.Is(err, ErrUnreachable) {
+		p.pool.options.OnLost(p.address)
+	}
 	if opened {
 		p.pool.options.OnCircuit(p.address, err)
 	}

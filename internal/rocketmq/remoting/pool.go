@@ -42,7 +42,7 @@ func NewPool(o Options) (*Pool, error) {
 // Done is called exactly once for each request, from any goroutine, perhaps before Submit returns; it must not block.
 func (p *Pool) Batch(n int, timeout time.Duration, done func(i int, r Reply)) *Batch {
 	b := &Batch{timeout: timeout, done: done, frames: make([]frameMark, 0, n), finished: make(chan struct{})}
-	b.enc.JSON = p.options.JSON
+	b.enc.JSON, b.enc.signer = p.options.JSON, p.options.Keys.signer()
 	if buf, ok := p.buffers.Get().(*[]byte); ok {
 		b.enc.buf = *buf
 	}
@@ -58,6 +58,7 @@ func (p *Pool) Oneway(n int) *Batch {
 
 // Submit sends the batch, now or as soon as a connection is up.
 func (p *Pool) Submit(address string, b *Batch) {
+	b.encoded()
 	if len(b.frames) == 0 {
 		b.failAll(nil)
 		return

@@ -387,6 +387,64 @@ func TestRequestsOfThePeerAreIgnored(t *testing.T) {
 	require.Equal(t, 1, s.Connections())
 }
 
+func TestRequestsOfThePeerAreHandedOver(t *testing.T) {
+	t.Parallel()
+	s := echoServer(t)
+	got := make(chan int, 1)
+	p := newPool(t, func(o *remoting.Options) {
+		o.OnRequest = func(address string, r *remoting.Command) {
+			if address == s.Address() {
+				got <- r.Code
+			}
+		}
+	})
+	require.NoError(t, run(t, p, s.Address(), 1, soon, nil)[0].err)
+	s.Push(39, nil)
+	require.Equal(t, 39, <-got)
+	require.Zero(t, p.Stats().Ignored)
+}
+
+func TestLostConnectionsAreTold(t *testing.T) {
+	t.Parallel()
+	s := echoServer(t)
+	lost := make(chan string, 1)
+	p := newPool(t, func(o *remoting.Options) { o.OnLost = func(address string) { lost <- address } })
+	require.Error(t, run(t, p, "127.0.0.1:1", 1, soon, nil)[0].err, "one that was never up is not lost")
+	require.NoError(t, run(t, p, s.Address(), 1, soon, nil)[0].err)
+	s.Hangup()
+	require.Equal(t, s.Address(), <-lost)
+	require.NoError(t, run(t, p, s.Address(), 1, soon, nil)[0].err)
+	p.Close()
+	require.Empty(t, lost, "one that we closed is not lost")
+}
+
+// Every request of a pool with keys is signed, those that probe a circuit too.
+func TestRequestsOfAPoolAreSigned(t *testing.T) {
+	t.Parallel()
+	s := echoServer(t)
+	keys := remoting.NewKeys(remoting.Credentials{AccessKey: "a", SecretKey: "1"})
+	p := newPool(t, func(o *remoting.Options) { o.Keys = keys })
+	require.NoError(t, run(t, p, s.Address(), 3, soon, []byte("x"))[0].err)
+	keys.Set(remoting.Credentials{AccessKey: "b", SecretKey: "2", SecurityToken: "t"})
+	require.NoError(t, run(t, p, s.Address(), 3, soon, []byte("x"))[0].err)
+	requests := s.Requests(echo)
+	require.Len(t, requests, 6)
+	for i, r := range requests {
+		require.Len(t, r.Field("Signature"), 28)
+		require.Equal(t, []string{"a", ""}, []string{requests[0].Field("AccessKey"), requests[0].Field("SecurityToken")})
+		if i >= 3 {
+			require.Equal(t, []string{"b", "t"}, []string{r.Field("AccessKey"), r.Field("SecurityToken")})
+		}
+	}
+	require.NotEqual(t, requests[0].Field("Signature"), requests[1].Field("Signature"), "the fields differ")
+
+	s.Freeze()
+	require.Error(t, run(t, p, s.Address(), 1, 20*time.Millisecond, nil)[0].err)
+	s.Thaw()
+	require.Eventually(t, func() bool { return len(s.Requests(probe)) > 0 }, soon, time.Millisecond)
+	require.Equal(t, "b", s.Requests(probe)[0].Field("AccessKey"))
+}
+
 func TestIdleConnectionIsReplacedBeforeUse(t *testing.T) {
 	t.Parallel()
 	s := echoServer(t)
@@ -471,6 +529,16 @@ func TestCallReturnsAnAnswerThatOutlivesItsFrame(t *testing.T) {
 	v, _ := cmd.Ext("n")
 	require.Equal(t, "first", string(v))
 	require.Equal(t, "kept", string(cmd.Body))
+
+	const refused = 92
+	s.Answer(refused, fakemq.Reply{Code: 16, Remark: "check signature failed."})
+	cmd, err = p.Call(t.Context(), s.Address(), soon, func(b *remoting.Batch) error {
+		b.Begin(refused)
+		return b.End(nil)
+	})
+	require.NoError(t, err)
+	require.NoError(t, run(t, p, s.Address(), 100, soon, []byte("other"))[99].err)
+	require.Equal(t, "check signature failed.", cmd.Remark())
 
 	_, err = p.Call(t.Context(), s.Address(), soon, func(b *remoting.Batch) error {
 		b.Begin(echo)
