@@ -46,7 +46,7 @@ func TestSlaveIsAskedInVain(t *testing.T) {
 	pending := b.half()
 	a := b.Halves(t.Context(), slave.Addr, []relay.Half{pending})[0]
 	require.NoError(t, a.Err)
-	require.Equal(t, 2, a.Code, a.Remark)
+	require.Contains(t, []int{2, 14}, a.Code, a.Remark) // 14 on 4.9
 	require.False(t, a.Stored)
 	for _, answer := range []relay.Answer{b.commit(stored), b.rollback(stored)} {
 		require.NoError(t, answer.Err)
