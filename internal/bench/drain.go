@@ -98,17 +98,14 @@ func (p *place) measureDrain(ctx context.Context, relays []*relay, rows int) (Va
 		return nil, err
 	}
 	settled := time.Now()
-	n := rows - first.count
-	if n == 0 { // they came at once: too few to measure a speed
-		n = rows
+	v, last := Values{}, series[len(series)-1]
+	if n := rows - first.count; n > rows/2 { // else they came almost at once: too few to measure by
+		m.read().since(before, n, v)
+		addWAL(ctx, p.db, mark, n, v)
+		v[Rate] = float64(n) / last.at.Sub(first.at).Seconds()
 	}
-	v := Values{}
-	m.read().since(before, n, v)
-	addWAL(ctx, p.db, mark, n, v)
 	p.addSizes(ctx, v)
 	peakMemory(relays, v)
-	last := series[len(series)-1]
-	v[Rate] = float64(n) / last.at.Sub(first.at).Seconds()
 	v[Tail] = settled.Sub(last.at).Seconds() * 1000
 	if ratio, ok := endToStart(series); ok {
 		v[EndToStart] = ratio

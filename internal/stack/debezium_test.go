@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -19,6 +20,11 @@ func TestJavaVersion(t *testing.T) {
 func TestJava21IsFoundWhereItIsSaidToBe(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("OUTBOX_BENCH_JAVA", home)
-	executable(t, filepath.Join(home, "bin", "java"))
-	require.NotEqual(t, filepath.Join(home, "bin", "java"), findJava21(t.Context()), "this one does not say that it is new")
+	java := filepath.Join(home, "bin", "java")
+	require.NoError(t, os.Mkdir(filepath.Dir(java), 0o755))
+	for version, found := range map[string]bool{"17.0.1": false, "21.0.2": true} {
+		script := "#!/bin/sh\necho 'openjdk version \"" + version + "\"' >&2\n"
+		require.NoError(t, os.WriteFile(java, []byte(script), 0o755))
+		require.Equal(t, found, findJava21(t.Context()) == java, version)
+	}
 }
