@@ -41,7 +41,7 @@ func newDeadList() *cobra.Command {
 	cmd := newOperation("list", "Count the letters by reason and topic, or list them", "",
 		func(ctx context.Context, cfg *config.Config, w io.Writer) error { return app.ListDead(ctx, cfg, l, w) })
 	addDeadSelection(cmd.Flags(), &l.DeadSelection)
-	cmd.Flags().BoolVar(&l.Rows, "rows", false, "List each letter instead of counting them")
+	cmd.Flags().BoolVar(&l.Rows, "letters", false, "List each letter instead of counting them")
 	cmd.Flags().IntVar(&l.Limit, "limit", 100, "How many letters are listed at most")
 	cmd.Flags().BoolVar(&l.JSON, "json", false, "Write JSON, for programs")
 	return cmd

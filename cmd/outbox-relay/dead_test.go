@@ -21,7 +21,7 @@ func TestDeadLettersByCommand(t *testing.T) {
 	code, stdout, stderr := do(t, environ, "dead", "list", "--reason=body_too_large,bad_headers", "--newer-than=1h")
 	require.Zero(t, code, stderr)
 	require.Regexp(t, `body_too_large +`+topic+` +5 `, stdout)
-	_, stdout, _ = do(t, environ, "dead", "list", "--rows", "--limit=2")
+	_, stdout, _ = do(t, environ, "dead", "list", "--letters", "--limit=2")
 	require.Contains(t, stdout, "and 3 more: --limit\n")
 	file := filepath.Join(t.TempDir(), "payload")
 	code, stdout, _ = do(t, environ, "dead", "show", "--id=3", "--payload", file)

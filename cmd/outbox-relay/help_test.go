@@ -116,7 +116,7 @@ func TestFlagsMeanTheSameEverywhere(t *testing.T) {
 	for own := range map[string]bool{
 		"config": true, "app-role": true, "relay-role": true, "discard": true, "json": true, "dry-run": true,
 		"discard-pending": true, "publish-pending": true, "broker": true, "topic": true, "key": true, "row": true, "attempt": true,
-		"queue": true, "drop-missing": true, "pending": true, "wait": true, "older-than": true, "newer-than": true, "all": true, "id": true, "reason": true, "rows": true, "limit": true, "payload": true, "broker-gone": true,
+		"queue": true, "drop-missing": true, "pending": true, "wait": true, "older-than": true, "newer-than": true, "all": true, "id": true, "reason": true, "letters": true, "limit": true, "payload": true, "broker-gone": true,
 	} {
 		require.Contains(t, usages, own)
 		require.False(t, settings[own], own)

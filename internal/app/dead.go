@@ -115,7 +115,7 @@ const headBytes = 4096
 // ShowDead writes one letter and, if a file is named, its payload into it, byte for byte.
 func ShowDead(ctx context.Context, cfg *config.Config, id int64, payloadFile string, asJSON bool, w io.Writer) error {
 	if id == 0 {
-		return errors.New("name the letter: --id, as dead list --rows shows it")
+		return errors.New("name the letter: --id, as dead list --letters shows it")
 	}
 	return withStore(ctx, cfg, func(store *postgres.Store) error {
 		letter, err := store.DeadLetter(ctx, id, headBytes)

@@ -54,6 +54,9 @@ func (p *place) migrate(ctx context.Context) error {
 		"OUTBOX_RELAY_DATABASE_URL=" + p.bench.cfg.Servers.Postgres, "OUTBOX_RELAY_DATABASE_SCHEMA=" + p.schema,
 	})
 	if output, err := cmd.CombinedOutput(); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		return fmt.Errorf("make the schema %s: %w: %s", p.schema, err, output)
 	}
 	return nil
