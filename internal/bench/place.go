@@ -53,10 +53,11 @@ func (p *place) migrate(ctx context.Context) error {
 	cmd.Env = slices.Concat(p.bench.environ(), []string{
 		"OUTBOX_RELAY_DATABASE_URL=" + p.bench.cfg.Servers.Postgres, "OUTBOX_RELAY_DATABASE_SCHEMA=" + p.schema,
 	})
-	if output, err := cmd.CombinedOutput(); err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
+	output, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return fmt.Errorf("make the schema %s: %w", p.schema, context.Cause(ctx))
+	}
+	if err != nil {
 		return fmt.Errorf("make the schema %s: %w: %s", p.schema, err, output)
 	}
 	return nil
