@@ -50,7 +50,7 @@ The table goes to standard output. Processor time of servers is not known here.`
 	cmd.Flags().IntVar(&b.cfg.Repeat, "repeat", 3, "Rounds")
 	cmd.Flags().IntVar(&b.cfg.Scale.Rows, "rows", 200_000, "Of a full drain; the other cases have more or fewer in proportion")
 	cmd.Flags().DurationVar(&b.cfg.Budget, "budget", 19*time.Minute, "Run no case again that would not be done after this time; 0 for no limit")
-	cmd.Flags().StringVar(&b.json, "json", "", "A file for the report as JSON")
+	cmd.Flags().StringVar(&b.json, "report", "", "A file for the report as JSON")
 	cmd.Flags().StringVar(&b.plot, "plot", "", "A file for a picture, SVG")
 	withSettings(cmd.Flags(), "database.url", "nameservers")
 	return cmd

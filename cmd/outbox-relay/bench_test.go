@@ -19,7 +19,7 @@ func TestBenchOnServersOfOnesOwn(t *testing.T) {
 	environ, url, _ := world(t)
 	db := connect(t, url)
 	file := filepath.Join(t.TempDir(), "bench.json")
-	code, stdout, stderr := do(t, environ, "bench", "--cases", "transaction 256B sync,scale relays=1 brokers=1", "--repeat=1", "--rows=800", "--json", file)
+	code, stdout, stderr := do(t, environ, "bench", "--cases", "transaction 256B sync,scale relays=1 brokers=1", "--repeat=1", "--rows=800", "--report", file)
 	require.Zero(t, code, stderr)
 	require.Regexp(t, `(?s)^This benchmark works in\n  the database  postgres://.*broker-a at 127.*\(sync flush\).*outbox_bench_ and eight`, stdout)
 	require.Regexp(t, `(?s)drain transaction 256B sync, 200 rows.*relay peak MB`, stdout)
