@@ -1,5 +1,3 @@
-//go:build atleastonce
-
 package app
 
 import (

@@ -53,7 +53,7 @@ func (a *app) examine(ctx context.Context, e *examination) error {
 		faults = append(faults, proxiesAmong(brokers)...)
 		e.brokers = false
 		for _, b := range brokers {
-			a.bodies[b.Broker] = b.MaxMessageSize
+			a.bodies[b.Broker], a.examined[b.Broker] = b.MaxMessageSize, true
 			if r := a.relay.Load(); r != nil {
 				r.SetMaxBody(b.Broker, b.MaxMessageSize)
 			}

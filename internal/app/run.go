@@ -67,7 +67,8 @@ type app struct {
 
 	unexamined examination // by watch, once it runs
 
-	bodies map[string]int // what each broker takes at most, where it could be asked; by watch, once it runs
+	examined map[string]bool // brokers that were routed so far
+	bodies   map[string]int  // what each broker takes at most, where it could be asked; by watch, once it runs
 
 	// By watch, once it runs.
 	reload    Reload
@@ -85,7 +86,7 @@ type app struct {
 func Run(ctx context.Context, cfg *config.Config, p Process) error {
 	a := &app{
 		cfg: cfg, version: p.Version, log: telemetry.Component(p.Log, "app"), base: p.Log, serving: p.Serving, at: p.At, clock: p.Clock, reload: p.Reload, now: cfg,
-		bodies: map[string]int{}, bound: map[string]bool{}, unbound: map[string]string{}, reread: make(chan struct{}, 1),
+		examined: map[string]bool{}, bodies: map[string]int{}, bound: map[string]bool{}, unbound: map[string]string{}, reread: make(chan struct{}, 1),
 		progress:   telemetry.NewProgress(time.Now),
 		conditions: telemetry.NewConditions(conditionDatabase, conditionTopics, conditionSession),
 	}

@@ -73,6 +73,10 @@ func (a *app) watchBrokers() {
 	for _, topic := range a.now.Topics {
 		queues := a.client.Routed(topic.Name)
 		for _, queue := range queues {
+			if !a.examined[queue.Broker] {
+				a.examined[queue.Broker] = true
+				a.unexamined.brokers = true
+			}
 			_, up := a.client.Address(queue.Broker)
 			a.metrics.Broker(queue.Broker, up)
 		}

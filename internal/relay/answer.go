@@ -99,6 +99,17 @@ func refusedUnstored(remark string) bool {
 	return false
 }
 
+// refusal returns why a broker did not answer another question than a half, a commit or a send: an error may say the code that it
+// answered with.
+func refusal(err error) Reason {
+	var answered interface{ ResponseCode() int }
+	if errors.As(err, &answered) {
+		_, reason := JudgeHalf(Answer{Code: answered.ResponseCode()})
+		return reason
+	}
+	return ReasonUnreachable
+}
+
 // A CommitVerdict is what the relay knows after the answer to a commit.
 type CommitVerdict int
 

@@ -55,6 +55,19 @@ func TestJudgeHalf(t *testing.T) {
 	}
 }
 
+// codeError is an error that says what the broker answered.
+type codeError int
+
+func (codeError) Error() string       { return "answered" }
+func (c codeError) ResponseCode() int { return int(c) }
+
+func TestRefusal(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, ReasonNoPermission, refusal(fmt.Errorf("ask for offsets: %w", codeError(16))), "somebody is alerted")
+	assert.Equal(t, ReasonBusy, refusal(codeError(2)))
+	assert.Equal(t, ReasonUnreachable, refusal(errors.New("connection refused")))
+}
+
 func TestJudgeCommit(t *testing.T) {
 	t.Parallel()
 	lost := errors.New("connection reset")

@@ -70,8 +70,8 @@ func (b *batch) schedule() bool {
 		if delays == nil {
 			d, err := b.s.broker.Delays(b.ctx(), b.address)
 			if err != nil {
-				b.s.trouble(b.broker, "", ReasonUnreachable, slog.String("error", err.Error()))
-				b.giveBack(ReasonUnreachable)
+				b.s.trouble(b.broker, "", refusal(err), slog.String("error", err.Error()))
+				b.giveBack(refusal(err))
 				return false
 			}
 			delays = &d

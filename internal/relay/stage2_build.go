@@ -73,8 +73,8 @@ func (b *batch) locate() bool {
 	}
 	targets, err := b.s.ends.targets(b.ctx(), address, b.items)
 	if err != nil {
-		b.s.trouble(b.broker, "", ReasonUnreachable, slog.String("error", err.Error()))
-		b.giveBack(ReasonUnreachable)
+		b.s.trouble(b.broker, "", refusal(err), slog.String("error", err.Error()))
+		b.giveBack(refusal(err))
 		return false
 	}
 	b.attempt.Targets = targets

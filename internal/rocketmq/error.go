@@ -46,6 +46,9 @@ type CodeError struct {
 
 func (e *CodeError) Error() string { return fmt.Sprintf("answered %d: %s", e.Code, e.Remark) }
 
+// ResponseCode returns the code, for whoever does not know this type.
+func (e *CodeError) ResponseCode() int { return e.Code }
+
 // unreachable marks an error of the connection as temporary.
 func unreachable(err error) error {
 	if errors.Is(err, ErrUnreachable) {
