@@ -42,6 +42,9 @@ func ParseHeaders(text []byte) (map[string]string, error) {
 	if len(text) == 0 {
 		return nil, nil
 	}
+	if headers, ok := plainHeaders(string(text)); ok {
+		return headers, nil
+	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	var raw map[string]any

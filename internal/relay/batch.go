@@ -15,6 +15,7 @@ type batch struct {
 	built   time.Time // the same instant, to measure by what has passed since
 	reading int       // of the broker's clock that this goes by
 	taken   int       // how many items there were at the start
+	room    []item    // for items to come
 	items   []*item   // still going on; a stage that ends an item's way removes it
 	attempt *Attempt
 	decided chan struct{} // closed when the batch has passed decide, one way or the other
@@ -51,9 +52,10 @@ type item struct {
 
 // event is something that a batch waits for while it commits.
 type event struct {
-	it     *item
-	answer *Answer // nil: a turn
-	now    bool    // the turn: now or never
+	it       *item
+	answered bool
+	answer   Answer // if answered; otherwise it is a turn:
+	now      bool   // now or never
 }
 
 // batchKey is what the rows of a batch have in common.
@@ -70,7 +72,12 @@ func newBatch(s *session, key batchKey) *batch {
 }
 
 func (b *batch) add(row *Row, q Queue) *item {
-	it := &item{row: *row, queue: q, batch: b}
+	if len(b.room) == 0 {
+		b.room = make([]item, min(max(16, len(b.items)), 512)) // one allocation for many
+	}
+	it := &b.room[0]
+	b.room = b.room[1:]
+	it.row, it.queue, it.batch = *row, q, b
 	b.items = append(b.items, it)
 	return it
 }

@@ -513,7 +513,7 @@ type bench struct {
 }
 
 // newRelay makes a relay on fakes, with settings that leave nothing to chance.
-func newRelay(t *testing.T, change ...func(*Config)) (*Relay, *fakeStore, *fakeBroker, logbook) {
+func newRelay(t testing.TB, change ...func(*Config)) (*Relay, *fakeStore, *fakeBroker, logbook) {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Instance = "one"

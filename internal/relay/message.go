@@ -38,7 +38,10 @@ func (r *Relay) message(row *Row) (Half, *Failure) {
 	if dedup == "" {
 		dedup = r.origin + "-" + strconv.FormatInt(row.ID, 10)
 	}
-	keys := strings.FieldsFunc(row.Keys, func(r rune) bool { return r == ' ' }) // other white space is a fault
+	var keys []string
+	if row.Keys != "" {
+		keys = strings.FieldsFunc(row.Keys, func(r rune) bool { return r == ' ' }) // other white space is a fault
+	}
 	err = r.rules(row.Topic).Validate(outbox.Message{
 		Topic: row.Topic, Tag: row.Tag, Keys: keys, OrderingKey: row.OrderingKey, DedupKey: dedup, Headers: headers, Payload: row.Payload,
 	})
@@ -49,9 +52,17 @@ func (r *Relay) message(row *Row) (Half, *Failure) {
 		return Half{}, &Failure{Row: row.ID, Reason: ReasonNotAllowed, Error: rule}
 	}
 	return Half{
-		Topic: row.Topic, Tag: row.Tag, Keys: strings.Join(append([]string{dedup}, keys...), " "), Ordering: row.OrderingKey,
+		Topic: row.Topic, Tag: row.Tag, Keys: joined(dedup, keys), Ordering: row.OrderingKey,
 		Properties: r.properties(row, dedup, headers), Body: row.Payload,
 	}, nil
+}
+
+// joined is the text of KEYS.
+func joined(dedup string, keys []string) string {
+	if len(keys) == 0 {
+		return dedup
+	}
+	return dedup + " " + strings.Join(keys, " ")
 }
 
 func (r *Relay) properties(row *Row, dedup string, headers map[string]string) []Property {

@@ -37,7 +37,7 @@ func (b *batch) commit() {
 		select {
 		case e := <-b.events:
 			for more := true; more; { // whatever else is there goes into the same write
-				if e.answer != nil {
+				if e.answered {
 					under--
 				}
 				ready, open = b.handle(e, ready, open)
@@ -77,7 +77,7 @@ func (b *batch) send(ready []*item) (struck int) {
 		halves[i] = it.stored
 	}
 	b.s.broker.Commit(b.address, halves, b.s.cfg.CommitTimeout, func(i int, a Answer) {
-		b.events <- event{it: items[i], answer: &a}
+		b.events <- event{it: items[i], answered: true, answer: a}
 	})
 	return 0
 }
@@ -87,13 +87,13 @@ func (b *batch) handle(e event, ready []*item, open int) ([]*item, int) {
 	switch {
 	case e.it.verdict != 0: // called off before its turn came
 		return ready, open
-	case e.answer == nil && e.now:
+	case !e.answered && e.now:
 		return append(ready, e.it), open
-	case e.answer == nil:
+	case !e.answered:
 		b.strike(e.it, ReasonPredecessor)
 		return ready, open - 1
 	}
-	e.it.verdict, e.it.reason = JudgeCommit(*e.answer, b.s.cfg.CommitTimeout)
+	e.it.verdict, e.it.reason = JudgeCommit(e.answer, b.s.cfg.CommitTimeout)
 	b.s.metrics.Commit(b.ctx(), e.it.reason)
 	if e.it.verdict == CommitDone {
 		b.s.intake.confirmed(e.it)

@@ -14,7 +14,7 @@ import (
 func answer(b *batch, answers ...Answer) {
 	b.events = make(chan event, 2*len(b.items))
 	for i, it := range b.items {
-		b.handle(event{it: it, answer: &answers[i]}, nil, 1)
+		b.handle(event{it: it, answered: true, answer: answers[i]}, nil, 1)
 	}
 }
 

@@ -27,10 +27,15 @@ func NewAttemptID(now time.Time) (AttemptID, error) {
 
 // UniqKey returns the UNIQ_KEY of the attempt's message with this index: 32 upper-case hex digits.
 func (id AttemptID) UniqKey(index int) string {
+	const digits = "0123456789ABCDEF"
 	var raw [16]byte
 	copy(raw[:], id[:])
 	binary.BigEndian.PutUint16(raw[14:], uint16(index)) //nolint:gosec // an attempt has at most 32,768 messages
-	return strings.ToUpper(hex.EncodeToString(raw[:]))
+	var text [32]byte
+	for i, b := range raw {
+		text[2*i], text[2*i+1] = digits[b>>4], digits[b&15]
+	}
+	return string(text[:])
 }
 
 // String returns the id in hex, as the UNIQ_KEYs begin.
