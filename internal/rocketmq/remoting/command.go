@@ -83,19 +83,35 @@ func (c *Command) decodeJSON(h []byte) error {
 	if !root.IsObject() {
 		return fmt.Errorf("%w: JSON header is no object", ErrMalformed)
 	}
-	for name, set := range map[string]func(int32){
-		"code":   func(n int32) { c.Code = int(n) },
-		"opaque": func(n int32) { c.Opaque = n },
-		"flag":   func(n int32) { c.Flag = n },
-	} {
-		n := root.Get(name)
-		if n.Type != gjson.Number || n.Num != float64(int32(n.Num)) { // a missing code is not 0, which would be success
-			return fmt.Errorf("%w: %s of JSON header", ErrMalformed, name)
+	var code, opaque, flag, remark gjson.Result
+	root.ForEach(func(k, v gjson.Result) bool {
+		switch k.String() {
+		case "code":
+			code = v
+		case "opaque":
+			opaque = v
+		case "flag":
+			flag = v
+		case "remark":
+			remark = v
+		case "extFields":
+			c.json = v
 		}
-		set(int32(n.Num))
+		return true
+	})
+	for _, field := range [3]struct {
+		name  string
+		value gjson.Result
+	}{{"code", code}, {"opaque", opaque}, {"flag", flag}} {
+		n := field.value
+		if n.Type != gjson.Number || n.Num != float64(int32(n.Num)) { // a missing code is not 0, which would be success
+			return fmt.Errorf("%w: %s of JSON header", ErrMalformed, field.name)
+		}
 	}
-	c.remark = []byte(root.Get("remark").String())
-	c.json = root.Get("extFields")
+	c.Code, c.Opaque, c.Flag = int(int32(code.Num)), int32(opaque.Num), int32(flag.Num)
+	if text := remark.String(); text != "" {
+		c.remark = []byte(text)
+	}
 	return nil
 }
 
