@@ -95,15 +95,15 @@ var never = time.Date(294276, 12, 31, 0, 0, 0, 0, time.UTC)
 func scanRows(rows pgx.Rows, more ...any) ([]relay.Row, error) {
 	defer rows.Close()
 	var read []relay.Row
+	var r relay.Row
 	var deliverAt pgtype.Timestamptz
+	columns := append([]any{
+		&r.ID, &r.CreatedAt, &r.Shard, &r.Attempts, &r.Topic, &r.Tag, &r.Keys, &r.OrderingKey,
+		&r.DedupKey, &r.Headers, &deliverAt, &r.Payload, &r.Size,
+	}, more...)
 	for rows.Next() {
-		read = append(read, relay.Row{})
-		r := &read[len(read)-1]
-		err := rows.Scan(append([]any{
-			&r.ID, &r.CreatedAt, &r.Shard, &r.Attempts, &r.Topic, &r.Tag, &r.Keys, &r.OrderingKey,
-			&r.DedupKey, &r.Headers, &deliverAt, &r.Payload, &r.Size,
-		}, more...)...)
-		if err != nil {
+		r = relay.Row{}
+		if err := rows.Scan(columns...); err != nil {
 			return nil, err
 		}
 		switch {
@@ -113,6 +113,7 @@ func scanRows(rows pgx.Rows, more ...any) ([]relay.Row, error) {
 		default:
 			r.DeliverAt = never
 		}
+		read = append(read, r)
 	}
 	return read, rows.Err()
 }
