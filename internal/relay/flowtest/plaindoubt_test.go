@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
+	"github.com/outbox-relay/outbox-relay/internal/stack"
+	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
 // lossy is the real broker behind a network that loses some plain sends, and the answers to others.
@@ -105,4 +107,34 @@ func TestAtLeastOnceIsNotRead(t *testing.T) {
 	}
 	assert.Positive(t, doubled, "what was confirmed to nobody was sent again")
 	assert.Positive(t, network.lost.Load())
+}
+
+// Stored, perhaps not safely: the row is sent again under the same deduplication key, although its message is visible, and settled
+// only when the broker says that it is safe. On a FIFO topic the rows behind it wait.
+func TestPlainMessagesThatAreNotSafeAreSentAgain(t *testing.T) {
+	t.Parallel()
+	stacktest.Needs(t, stack.InSyncReplicas)
+	w, broker := worldWithBroker(t, map[string]string{
+		"brokerRole": "SYNC_MASTER", "totalReplicas": "2", "inSyncReplicas": "2", "slaveTimeout": "300",
+	})
+	require.NoError(t, broker.CreateTopic(t.Context(), "stream", 4, "FIFO"))
+	k := &kinds{world: w, topics: map[string]relay.Topic{
+		"fifo": {Name: "stream", Type: relay.TypeFIFO, Delivery: relay.AtLeastOnce, OnDead: relay.OnDeadBlock},
+	}}
+	k.rows("fifo", 3, 0, "a")
+	w.start(k.config, func(c *relay.Config) { c.SendMessages = 1 })
+	require.Eventually(t, func() bool { return w.row(1).attempts >= 2 }, patience, 50*time.Millisecond)
+	assert.Contains(t, w.row(1).lastError, "flush_slave_timeout")
+	assert.True(t, w.row(1).putOff)
+	assert.Zero(t, w.row(2).attempts, "it waits behind row 1")
+	w.set(broker, "inSyncReplicas", "1")
+	w.drained()
+	rows := k.on("fifo")
+	assert.Len(t, rows, 3)
+	assert.GreaterOrEqual(t, len(rows[1]), 3, "once for each attempt")
+	for _, m := range rows[1] {
+		assert.Equal(t, rows[1][0].Properties["outbox-dedup-key"], m.Properties["outbox-dedup-key"])
+	}
+	assert.Len(t, rows[2], 1)
+	assert.Len(t, rows[3], 1)
 }
