@@ -75,7 +75,7 @@ func flowSettings() []Setting {
 	return []Setting{
 		define(Setting{
 			Key: "batch.rows", Default: "512",
-			Doc: "Rows read and sent at once, at most.",
+			Doc: "Rows read and sent at once for each broker, at most.",
 		}, integer(), func(c *Config) *int { return &c.Batch.Rows }, between(1, 4096, strconv.Itoa)),
 		define(Setting{
 			Key: "batch.bytes", Default: "8MiB",

@@ -16,7 +16,7 @@ type Config struct {
 
 	Topics []Topic // the closed set of prebound topics, as configured; Queues is filled at start
 
-	BatchRows  int   // rows per read, 1 … 4,096. Default 512.
+	BatchRows  int   // rows per read for each broker, 1 … 4,096. Default 512.
 	BatchBytes int64 // payload bytes per read. Default 8 MiB.
 	InFlight   int   // batches under way at once, 1 … 64. Default 4.
 	// SendMessages and SendBytes bound one request to a topic that is not transactional: so many messages of one queue go out

@@ -72,14 +72,23 @@ func (r routes) pick(row *Row) (q Queue, at pauseKey, ok bool) {
 		}
 		return q, at, r.s.pauses.admit(q.Broker, row.Topic)
 	}
-	for range t.all {
-		r.s.rotation++
-		q := t.all[r.s.rotation%len(t.all)]
+	first := r.s.turn(t.topic)
+	for i := range t.all {
+		q := t.all[(first+i)%len(t.all)]
 		if r.s.pauses.admit(q.Broker, row.Topic) {
 			return q, at, true
 		}
 	}
 	return Queue{}, at, false
+}
+
+// turn counts unordered rows over queues: one each, or where several go as one request as many as it holds.
+func (s *session) turn(t Topic) int {
+	s.rotation++
+	if t.Type == TypeNormal {
+		return s.rotation / s.cfg.SendMessages
+	}
+	return s.rotation
 }
 
 // takes reports whether rows stranded at a broker ("" = any) and topic can go on.

@@ -96,11 +96,12 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 	if len(routes.topics) == 0 {
 		return 0, false, nil
 	}
-	room := s.throttle.room(routes.brokers())
+	brokers := routes.brokers()
+	room := s.throttle.room(brokers)
 	if room == 0 {
 		return 1, false, nil // look again soon
 	}
-	limit := min(room, s.cfg.BatchRows)
+	limit := min(room, s.cfg.BatchRows*len(brokers)) // a batch goes to one broker, and should be worth its round trips
 	if time.Since(r.lastDraw) >= drawEvery {
 		if _, err := r.draw(); err != nil {
 			return 0, false, err

@@ -35,13 +35,20 @@ func (t *throttle) of(broker string) *throttled {
 	return b
 }
 
-// room returns how many more halves the brokers take together.
+// room returns how many more messages the brokers take together; 0 also while that is but a crumb of what they take: a batch
+// costs the same round trips whatever is in it.
 func (t *throttle) room(brokers []string) (room int) {
+	const crumb = 4
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	limit := 0
 	for _, name := range brokers {
 		b := t.of(name)
 		room += max(0, b.limit-b.under)
+		limit += b.limit
+	}
+	if room*crumb < min(limit, t.most/crumb) {
+		return 0
 	}
 	return room
 }
