@@ -130,7 +130,7 @@ pending rows     1000000
 oldest           25h1m1.5s
 put off          2
 unbound          3
-dead             4
+dead             4: outbox-relay dead list
 open, under_10s  5
 open, older      6
 oldest open      0s

@@ -2,6 +2,7 @@ package app
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,7 +31,12 @@ func TestBrokerWithoutTheFenceIsRefused(t *testing.T) {
 		w.ownBroker(stack.Options{RocketMQVersion: stack.RocketMQ49})
 		w.insert(3)
 		p := start(t, w.config())
-		err := <-p.done
+		var err error
+		select {
+		case err = <-p.done:
+		case <-time.After(patience):
+			require.Fail(t, "the start does not end")
+		}
 		require.EqualError(t, err, "broker broker-a is of version V4_9_7: before 5.1.4 a broker accepts a commit at any time, "+
 			"so exactly-once delivery cannot be promised")
 		require.Equal(t, 3, w.count("outbox"), "nothing was touched")

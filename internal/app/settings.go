@@ -50,7 +50,13 @@ func (a *app) spanAttributes() []attribute.KeyValue {
 	return attributes
 }
 
-func (a *app) topics() []relay.Topic { return topicsOf(a.cfg) }
+// topics are those of the settings as they are now.
+func (a *app) topics() []relay.Topic {
+	if a.now != nil {
+		return topicsOf(a.now)
+	}
+	return topicsOf(a.cfg)
+}
 
 func topicsOf(c *config.Config) []relay.Topic {
 	topics := make([]relay.Topic, len(c.Topics))

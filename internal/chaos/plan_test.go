@@ -64,7 +64,9 @@ func TestEveryPointOfTheFlowIsAKind(t *testing.T) {
 	t.Parallel()
 	var real, ours []string
 	for _, p := range flow.Points() {
-		real = append(real, string(p))
+		if p != flow.PointSend { // the harness has transactional topics only: flowtest kills there
+			real = append(real, string(p))
+		}
 	}
 	for _, p := range points() {
 		ours = append(ours, p.name)

@@ -170,6 +170,7 @@ const all = ^uint64(0)
 func (o *outbox) attempt(ids ...int64) *relay.Attempt {
 	o.t.Helper()
 	a := &relay.Attempt{
+		Way:    relay.WayHalf,
 		Broker: "broker-a", Address: "127.0.0.1:10911", Born: time.UnixMilli(1_700_000_000_123), Window: 10 * time.Second,
 		Targets: []relay.Target{{Topic: "orders", Queue: 3, ReadFrom: 77}},
 	}

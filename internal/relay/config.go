@@ -59,7 +59,7 @@ func DefaultConfig() Config {
 		PollBusy: 2 * time.Millisecond, PollIdle: 50 * time.Millisecond,
 		Window: 10 * time.Second, AppendMargin: 5 * time.Second, CommitTimeout: 2500 * time.Millisecond,
 		Lease: 10 * time.Second, Renew: 3 * time.Second, Retention: 7 * 24 * time.Hour,
-		Retry: DefaultBackoff(),
+		Retry: DefaultBackoff(), Profile: outbox.Apache5, Compression: Compression{Level: 5},
 	}
 }
 

@@ -55,7 +55,7 @@ func (c *Client) BrokerConfigs(ctx context.Context) ([]BrokerConfig, error) {
 func (c *Client) brokerConfig(ctx context.Context, name, address string) (BrokerConfig, error) {
 	b := BrokerConfig{Broker: name, Address: address}
 	var code *CodeError
-	runtime, err := c.askBroker(ctx, address, reqBrokerRuntime)
+	runtime, err := c.askRuntime(ctx, address)
 	switch {
 	case err == nil:
 		if root, err := parseFastjson(runtime); err == nil {
@@ -76,6 +76,24 @@ func (c *Client) brokerConfig(ctx context.Context, name, address string) (Broker
 		return b, nil
 	default:
 		return b, err
+	}
+}
+
+// askRuntime asks for what a broker says of itself. One that has just started may answer with an exception, because it has no
+// statistics yet (seen with 4.9.7).
+func (c *Client) askRuntime(ctx context.Context, address string) ([]byte, error) {
+	const tries, pause = 6, 500 * time.Millisecond
+	for try := 1; ; try++ {
+		runtime, err := c.askBroker(ctx, address, reqBrokerRuntime)
+		var code *CodeError
+		if try == tries || !errors.As(err, &code) || code.Code != codeSystemError {
+			return runtime, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pause):
+		}
 	}
 }
 

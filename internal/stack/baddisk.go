@@ -54,6 +54,17 @@ int statvfs64(const char *path, struct statvfs64 *out) {
 		out->f_bfree = out->f_bavail = 0;
 	return result;
 }
+
+int statvfs(const char *path, struct statvfs *out) {
+	static int (*real)(const char *, struct statvfs *);
+	const char *full = getenv("OUTBOX_FULL_DISK");
+	if (!real)
+		real = (int (*)(const char *, struct statvfs *))dlsym(RTLD_NEXT, "statvfs");
+	int result = real(path, out);
+	if (result == 0 && full && access(full, F_OK) == 0)
+		out->f_bfree = out->f_bavail = 0;
+	return result;
+}
 `
 
 // NewBadDisk compiles what it needs into dir. It needs a C compiler: without one it
