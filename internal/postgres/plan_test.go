@@ -89,7 +89,7 @@ func plans(session string) []planCase {
 		{"settle", `'\x00', ` + me, []string{"outbox_attempt_pkey"}, 0, true},
 		{"delete all", `'\x00'`, []string{"outbox_pkey", "outbox_attempt_pkey"}, 0, true},
 		{
-			"decide", `'\x00', ` + me + `, -1, 'b', 'a', now(), 10, '{t}', '{1}', '{1}', ` + ids + `, '{1}', NULL, '{1}', '{1}', '{1}', NULL, NULL`,
+			"decide", `'\x00', ` + me + `, -1, 'b', 'a', now(), 10, '{t}', '{1}', '{1}', ` + ids + `, '{1}', NULL, '{1}', '{1}', '{1}', NULL, NULL, 'half'`,
 			[]string{"outbox_pkey"},
 			0,
 			true,

@@ -228,7 +228,7 @@ func (s *strain) calls(q relay.FreshQuery, rows []relay.Row) []call {
 		{"allocated", "", ""},
 		{"writers", `'` + strings.ReplaceAll(quote(schema), "'", "''") + `.outbox'`, ""},
 		{"decide", attempt + `, ` + me + `, -1, 'b', 'a', now(), 10, '{orders}', '{0}', '{0}', ` + array(ids) + `, ` + ones +
-			`, NULL, '{` + strings.Join(shards, ",") + `}', ` + ones + `, ` + ones + `, NULL, NULL`, ""},
+			`, NULL, '{` + strings.Join(shards, ",") + `}', ` + ones + `, ` + ones + `, NULL, NULL, 'half'`, ""},
 		{"settle", attempt + `, ` + me, ""},
 		{"delete all", attempt, ""},
 		{"renew", me + `, 30000000`, ""},

@@ -11,7 +11,8 @@ import (
 
 const (
 	dueEvery   = 100 * time.Millisecond // between looks for rows whose delay is over
-	drawEvery  = 250 * time.Millisecond // between samples for the watermark
+	drawEvery  = 250 * time.Millisecond // between samples for the watermark,
+	drawAfter  = 4                      // or after so many full reads: the cursor follows them, and each read steps over what lies behind it
 	sweepEvery = time.Minute            // between sweeps
 	dueShare   = 10                     // a look for due rows in so many times as long as the last one took
 )
@@ -24,6 +25,7 @@ type reader struct {
 	lastDue   time.Time
 	dueWait   time.Duration // between looks for due rows
 	lastDraw  time.Time
+	undrawn   int // rows read since
 	span      span
 	swept     sweep
 	last      map[pauseKey]<-chan struct{} // closed when the last batch to a broker and topic is answered, where they go in turn
@@ -102,7 +104,7 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 		return 1, false, nil // look again soon
 	}
 	limit := min(room, s.cfg.BatchRows*len(brokers)) // a batch goes to one broker, and should be worth its round trips
-	if time.Since(r.lastDraw) >= drawEvery {
+	if time.Since(r.lastDraw) >= drawEvery || r.undrawn >= drawAfter*s.cfg.BatchRows {
 		if _, err := r.draw(); err != nil {
 			return 0, false, err
 		}
@@ -123,6 +125,7 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 	}
 	took := time.Since(started)
 	s.metrics.Read(s.work, len(rows), took)
+	r.undrawn += len(rows)
 	if !complete {
 		return 0, true, r.missing()
 	}
@@ -256,7 +259,7 @@ func (r *reader) missing() error {
 
 // draw samples how far the outbox is decided. If a guarded writer has ended, the next read starts where its rows can be.
 func (r *reader) draw() (ended bool, err error) {
-	r.lastDraw = time.Now()
+	r.lastDraw, r.undrawn = time.Now(), 0
 	sample, err := r.s.store.Decided(r.s.work)
 	if err != nil {
 		return false, fmt.Errorf("sample the writers of the outbox: %w", err)
