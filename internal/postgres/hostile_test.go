@@ -75,7 +75,7 @@ func FuzzLedgerRow(f *testing.F) {
 		if err != nil {
 			return
 		}
-		a := relay.Attempt{Targets: targets}
+		a := relay.Attempt{Way: relay.WayHalf, Targets: targets}
 		for i := range l.ids {
 			entry, err := l.entry(i)
 			if err != nil {

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,15 +78,15 @@ func TestDelayedMessageIsNotAbsentWhileAPlaceIsUnread(t *testing.T) {
 		row := of("delay", plain(1))
 		row.DeliverAt = time.Now().Add(time.Minute)
 		_, done := b.sending(t, row)
-		whole := false
+		var whole atomic.Bool
 		b.mq.readBack = func(q TopicQueue, _ int64, _ func(string)) (ReadProof, error) {
-			return ReadProof{Complete: whole || q.Topic != timerTopic, Why: "a gap"}, nil
+			return ReadProof{Complete: whole.Load() || q.Topic != timerTopic, Why: "a gap"}, nil
 		}
 		b.mq.requests()[0].answer(Answer{Err: timeoutError{}, Sent: true})
 		<-done
 		time.Sleep(2 * time.Minute)
 		require.Empty(t, b.db.closings())
-		whole = true
+		whole.Store(true)
 		time.Sleep(time.Minute)
 		assert.Len(t, b.db.closings(), 1)
 	})
@@ -120,10 +121,10 @@ func TestAtLeastOnceGivesUpAfterTheWindow(t *testing.T) {
 				b.topics["t"] = topic
 				made := b.made(t, plain(1))
 				began := time.Now()
-				made.items[0].verdict = CommitInDoubt
-				made.settle()
 				b.mq.address = func(broker string) (string, bool) { return broker, up }
 				b.mq.readBack = func(TopicQueue, int64, func(string)) (ReadProof, error) { return ReadProof{}, errors.New("not for us") }
+				made.items[0].verdict = CommitInDoubt
+				made.settle()
 				for len(b.db.closings()) == 0 {
 					time.Sleep(10 * time.Millisecond)
 				}
