@@ -14,8 +14,11 @@ import (
 func plainTopics(c *Config) {
 	c.SendMessages = 3
 	for _, topic := range []Topic{
-		{Name: "sync", Type: TypeNormal, Mode: ModeSync}, {Name: "async", Type: TypeNormal, Mode: ModeAsync},
-		{Name: "oneway", Type: TypeNormal, Mode: ModeOneway}, {Name: "fifo", Type: TypeFIFO}, {Name: "delay", Type: TypeDelay},
+		{Name: "sync", Type: TypeNormal, Mode: ModeSync},
+		{Name: "async", Type: TypeNormal, Mode: ModeAsync},
+		{Name: "oneway", Type: TypeNormal, Mode: ModeOneway},
+		{Name: "fifo", Type: TypeFIFO},
+		{Name: "delay", Type: TypeDelay},
 	} {
 		topic.Delivery, topic.OnDead, topic.Queues = AtLeastOnce, OnDeadBlock, []Queue{{Broker: "b"}}
 		c.Topics = append(c.Topics, topic)

@@ -32,8 +32,11 @@ func newKinds(t *testing.T) *kinds {
 	k := &kinds{world: w, topics: make(map[string]relay.Topic)}
 	for _, want := range []relay.Topic{
 		{Type: relay.TypeTransaction, Delivery: relay.ExactlyOnce},
-		{Type: relay.TypeNormal, Mode: relay.ModeSync}, {Type: relay.TypeNormal, Mode: relay.ModeAsync}, {Type: relay.TypeNormal, Mode: relay.ModeOneway},
-		{Type: relay.TypeFIFO}, {Type: relay.TypeDelay},
+		{Type: relay.TypeNormal, Mode: relay.ModeSync},
+		{Type: relay.TypeNormal, Mode: relay.ModeAsync},
+		{Type: relay.TypeNormal, Mode: relay.ModeOneway},
+		{Type: relay.TypeFIFO},
+		{Type: relay.TypeDelay},
 	} {
 		kind := want.Type
 		if want.Mode != "" {
