@@ -29,7 +29,7 @@ demo: ## Start everything, send orders, kill the relay, and count what arrived (
 # One set of servers for all packages. -race needs a C compiler.
 .PHONY: test
 test: bin/with-servers ## Run every test on a real PostgreSQL and a real RocketMQ, with the race detector.
-	@bin/with-servers -- $(GO) test -race -count=1 -timeout=14m $(TESTFLAGS) $(PACKAGES)
+	@bin/with-servers -- $(GO) test -race -count=1 -timeout=25m $(TESTFLAGS) $(PACKAGES)
 
 # VERSIONS chooses some ("4.9.7,5.5.0"). A run that was stopped goes on where it was, as long as the source is the same.
 VERSIONS   ?=
