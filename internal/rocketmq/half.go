@@ -110,7 +110,6 @@ func appendProperties(buf []byte, h *relay.Half, group string) ([]byte, error) {
 	if h.Window > 0 {
 		add("TRAN_MSG", "true")
 		add("PGROUP", group)
-		add("CHECK_IMMUNITY_TIME_IN_SECONDS", strconv.FormatInt(int64(h.Window/time.Second), 10))
 	}
 	if h.DelayLevel > 0 {
 		add("DELAY", strconv.Itoa(h.DelayLevel))
@@ -123,6 +122,9 @@ func appendProperties(buf []byte, h *relay.Half, group string) ([]byte, error) {
 	add("TAGS", h.Tag)
 	add("SHARDING_KEY", h.Ordering)  // where client-go looks
 	add("__SHARDINGKEY", h.Ordering) // where the Java client looks
+	if h.Window > 0 {
+		add("CHECK_IMMUNITY_TIME_IN_SECONDS", strconv.FormatInt(int64(h.Window/time.Second), 10))
+	}
 	for _, p := range h.Properties {
 		add(p.Name, p.Value)
 	}

@@ -240,7 +240,8 @@ func TestTLSToServersThatDoNotInsist(t *testing.T) {
 	// Plain name servers beside TLS brokers are a choice.
 	c := newClient(t, Options{NameServers: servers.NameServer(), Group: servers.Group(t), Logger: discard(), TLS: &TLS{}})
 	require.NoError(t, c.Bind(t.Context(), []string{servers.Topic(t, 1)}))
-	require.IsType(t, &ownSession{}, c.session)
+	require.Len(t, c.session.each, 1)
+	require.IsType(t, &ownSession{}, c.session.each[0])
 }
 
 // A server that is away is waited for, over TLS too, and one that is no RocketMQ at all is not.

@@ -3,7 +3,9 @@ package stack
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,9 +37,11 @@ func TestVersionOfAServer(t *testing.T) {
 	for _, version := range []string{RocketMQ49, RocketMQ55} {
 		opts := Options{RocketMQVersion: version}
 		_, b := newBroker(t, opts)
-		name, err := call(t.Context(), b.Addr, getBrokerRuntime, nil)
-		require.NoError(t, err)
-		require.Contains(t, string(name), "V"+strings.ReplaceAll(version, ".", "_"))
+		require.EventuallyWithT(t, func(c *assert.CollectT) { // one that has just started answers an exception
+			name, err := call(t.Context(), b.Addr, getBrokerRuntime, nil)
+			require.NoError(c, err)
+			require.Contains(c, string(name), "V"+strings.ReplaceAll(version, ".", "_"))
+		}, 30*time.Second, 200*time.Millisecond)
 		require.NoError(t, b.CreateTopic(t.Context(), "orders", 2, "TRANSACTION"), "on %s", version)
 		require.NoError(t, b.Close())
 	}
