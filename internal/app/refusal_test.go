@@ -226,7 +226,7 @@ func (s *scene) play() {
 	})
 	s.relay.eventually("no alert any more", func() bool { return s.metric("outbox_relay_alert", `kind="topic_paused"`) == 0 })
 	require.Zero(t, s.count("outbox_dead"))
-	if s.does == held {
+	if s.does == held && !s.quiet { // a broker that is busy is paused only where it takes none at all
 		require.NotEmpty(t, s.relay.log.with(`"msg":"resumed"`, s.topic))
 	}
 	s.arrived()
