@@ -55,6 +55,9 @@ type keyLock struct {
 func newApplication(w *world) *application {
 	a := &application{w: w}
 	for _, t := range topics() {
+		if w.narrow && !exact(t.Name) {
+			continue
+		}
 		if t.Type == relay.TypeTransaction || t.Type == relay.TypeFIFO {
 			for i := range 3 {
 				a.keys = append(a.keys, keyLock{t.Name, fmt.Sprintf("k%d", i), make(chan struct{}, 1)})
