@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -60,45 +61,36 @@ func (a *Attempt) kept() (targets []Target) {
 
 // schedule says of each delayed message how it is sent. Rows that are too early stay in the outbox. False if nothing is left.
 func (b *batch) schedule() bool {
-	var delays *Delays
-	var off []*item
+	if !slices.ContainsFunc(b.items, func(it *item) bool { return !it.row.DeliverAt.IsZero() }) {
+		return true
+	}
+	delays, err := b.s.broker.Delays(b.ctx(), b.address)
+	if err != nil {
+		b.s.trouble(b.broker, "", refusal(err), slog.String("error", err.Error()))
+		b.giveBack(refusal(err))
+		return false
+	}
 	var failures []Failure
-	for _, it := range b.items {
+	early := b.keep(func(it *item) bool {
 		if it.row.DeliverAt.IsZero() {
-			continue
-		}
-		if delays == nil {
-			d, err := b.s.broker.Delays(b.ctx(), b.address)
-			if err != nil {
-				b.s.trouble(b.broker, "", refusal(err), slog.String("error", err.Error()))
-				b.giveBack(refusal(err))
-				return false
-			}
-			delays = &d
+			return true
 		}
 		level, kept, wait := delays.plan(it.row.DeliverAt.Sub(b.born))
 		if wait > 0 {
-			off = append(off, it)
+			b.s.pauses.withdraw(b.broker, it.row.Topic)
 			failures = append(failures, Failure{
 				Row: it.row.ID, Reason: ReasonNotDue, Broker: b.broker, Delay: wait,
 				Error: fmt.Sprintf("%s: deliver_at is further ahead than broker %s delays messages; the row stays in the outbox for another %s",
 					ReasonNotDue, b.broker, wait.Round(time.Second)),
 			})
-			continue
+			return false
 		}
 		it.half.DelayLevel, it.kept = level, kept
 		if delays.Timer {
 			it.half.DeliverAt = it.row.DeliverAt
 		}
-	}
-	if len(off) > 0 {
-		early := make(map[*item]bool, len(off))
-		for _, it := range off {
-			early[it] = true
-			b.s.pauses.withdraw(b.broker, it.row.Topic)
-		}
-		b.keep(func(it *item) bool { return !early[it] })
-		b.putOff(off, failures)
-	}
+		return true
+	})
+	b.putOff(early, failures)
 	return len(b.items) > 0
 }

@@ -38,16 +38,10 @@ func (b *batch) sendPlain() {
 	for i := range s.chains {
 		s.ready = append(s.ready, i)
 	}
-	over := b.s.work.Done()
 	for s.submit(); s.under > 0; s.submit() {
-		select {
-		case a := <-s.answers:
-			s.handle(a)
-			for len(s.answers) > 0 { // whatever else is there goes into the same write
-				s.handle(<-s.answers)
-			}
-		case <-over:
-			over = nil
+		s.handle(<-s.answers)
+		for len(s.answers) > 0 { // whatever else is there goes into the same write
+			s.handle(<-s.answers)
 		}
 	}
 	b.sortRefused(b.outcome)
@@ -77,37 +71,33 @@ func (b *batch) awaitAnswers() {
 // requests of a queue are one chain; elsewhere each is a chain of its own.
 func (b *batch) chains() [][]request {
 	var chains [][]request
-	byQueue := make(map[TopicQueue]int, 8) // the last chain
+	type tail struct{ chain, bytes int } // the last chain of a queue, and the payload of its last request
+	byQueue := make(map[TopicQueue]tail, 8)
 	for _, it := range b.items {
 		q := TopicQueue{Topic: it.row.Topic, Queue: it.queue.ID}
-		at, known := byQueue[q]
+		t, known := byQueue[q]
+		size := len(it.half.Body)
 		switch {
-		case !known:
-			byQueue[q] = len(chains)
-			chains = append(chains, []request{{it}})
-		case b.joins(chains[at][len(chains[at])-1], it):
-			last := len(chains[at]) - 1
-			chains[at][last] = append(chains[at][last], it)
-		case b.s.topics[q.Topic].inTurn():
-			chains[at] = append(chains[at], request{it})
+		case known && b.joins(chains[t.chain][len(chains[t.chain])-1], it, t.bytes+size):
+			last := len(chains[t.chain]) - 1
+			chains[t.chain][last] = append(chains[t.chain][last], it)
+			t.bytes += size
+		case known && b.s.topics[q.Topic].inTurn():
+			chains[t.chain] = append(chains[t.chain], request{it})
+			t.bytes = size
 		default:
-			byQueue[q] = len(chains)
+			t = tail{chain: len(chains), bytes: size}
 			chains = append(chains, []request{{it}})
 		}
+		byQueue[q] = t
 	}
 	return chains
 }
 
-// joins reports whether a message may go into a request: delayed messages go alone, and a batch has its limits.
-func (b *batch) joins(r request, it *item) bool {
-	if len(r) >= b.s.cfg.SendMessages || !b.batches(r[0]) || !b.batches(it) {
-		return false
-	}
-	bytes := len(it.half.Body)
-	for _, other := range r {
-		bytes += len(other.half.Body)
-	}
-	return bytes <= b.s.cfg.SendBytes
+// joins reports whether a message may go into a request, whose payload would then be of so many bytes: delayed messages go alone,
+// and a batch has its limits.
+func (b *batch) joins(r request, it *item, bytes int) bool {
+	return len(r) < b.s.cfg.SendMessages && bytes <= b.s.cfg.SendBytes && b.batches(r[0]) && b.batches(it)
 }
 
 // batches reports whether an item can be part of a RocketMQ batch: what it says of its body, it says of every body in it.
