@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,12 +11,6 @@ import (
 	"github.com/outbox-relay/outbox-relay/internal/stack"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
-
-// oldACL reports whether the tests run on a RocketMQ of before 5.3, which has ACL 1.0.
-func oldACL() bool {
-	version := os.Getenv("OUTBOX_TEST_ROCKETMQ_VERSION")
-	return strings.HasPrefix(version, "4.") || strings.HasPrefix(version, "5.0.") || strings.HasPrefix(version, "5.1.") || strings.HasPrefix(version, "5.2.")
-}
 
 const oldAccounts = `accounts:
 - {accessKey: administrator, secretKey: "12345678", admin: true}
@@ -33,14 +26,14 @@ const oldAccounts = `accounts:
 // Brokers of before 5.3 refuse with an exception, and know rights to PUB and SUB only.
 func TestACLOfBefore(t *testing.T) {
 	t.Parallel()
-	if !oldACL() {
-		t.Skip("ACL 1.0 ended with RocketMQ 5.3: set OUTBOX_TEST_ROCKETMQ_VERSION=5.1.4")
-	}
 	home := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(home, "conf"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(home, "conf", "plain_acl.yml"), []byte(oldAccounts), 0o600))
 	access := stack.Access{AccessKey: "administrator", SecretKey: "12345678"}
 	o := stacktest.Options()
+	if stack.ACL2.Missing(stack.RocketMQVersion()) == "" {
+		o.RocketMQVersion = stack.RocketMQ51
+	}
 	o.Engine, o.Secure = stack.EngineNative, &stack.Secure{Access: access}
 	o.JVM = []string{"-Drocketmq.acl.plain.file=/conf/plain_acl.yml", "-Drocketmq.home.dir=" + home}
 	o.BrokerConfig["aclEnable"], o.BrokerConfig["autoCreateSubscriptionGroup"] = "true", "false"

@@ -108,9 +108,7 @@ func (b *bench) relayed() {
 
 func TestACL(t *testing.T) {
 	t.Parallel()
-	if oldACL() {
-		t.Skip("ACL 2.0 came with RocketMQ 5.3")
-	}
+	stacktest.Needs(t, stack.ACL2)
 	g := newGuarded(t)
 	t.Run("refusals", func(t *testing.T) { testACLRefusals(t, g) })
 	t.Run("rights", func(t *testing.T) { testACLRights(t, g) })

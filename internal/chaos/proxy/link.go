@@ -56,6 +56,7 @@ type link struct {
 type parcel struct {
 	content []byte
 	due     time.Time // zero = at once
+	before  func()    // what happens when it is about to be written
 	after   func()    // what happens when it has been written
 }
 
@@ -120,13 +121,15 @@ func (l *link) pass(p piece, queue chan<- parcel) {
 	if v.delay > 0 {
 		out.due = time.Now().Add(v.delay)
 	}
-	if !p.more {
+	switch {
+	case p.more:
+	case v.cut:
 		out.after = func() {
 			l.proxy.judge.happened(&v, p)
-			if v.cut {
-				l.cutClient()
-			}
+			l.cutClient()
 		}
+	default: // Who has the answer finds the request and the answer counted.
+		out.before = func() { l.proxy.judge.happened(&v, p) }
 	}
 	l.enqueue(queue, out)
 }
@@ -170,6 +173,9 @@ func (l *link) write(to *net.TCPConn, queue <-chan parcel) {
 		}
 		if l.dead.Load() {
 			continue
+		}
+		if p.before != nil {
+			p.before()
 		}
 		_, err := w.Write(p.content)
 		if p.after != nil || len(queue) == 0 {

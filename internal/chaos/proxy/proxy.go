@@ -67,7 +67,8 @@ func (p *Proxy) Add(r Rule) (remove func(), err error) {
 }
 
 // Counts returns how often what has happened so far. A fault is counted when it has
-// happened: a lost answer when the server has given it completely.
+// happened: a lost answer when the server has given it completely. What passes is
+// counted right before, so that nobody has an answer that is not counted.
 func (p *Proxy) Counts() map[Count]int { return p.judge.snapshot() }
 
 // SetUpstream sends connections that are opened from now on to another server.
