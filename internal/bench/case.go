@@ -64,11 +64,11 @@ func flushCases(flush Flush) []Case {
 		return pumpCase(newPump(kind, size, flush, rows, dressed))
 	}
 	return []Case{
-		pumps("transaction", 256, full/2, false),
+		pumps("transaction", 256, full, false),
 		drains("transaction", 256, full),
-		pumps("transaction", 256, full/4, true),
+		pumps("transaction", 256, full/2, true),
 		drains("ordered", 256, full/2),
-		pumps("transaction", 1024, full/4, false),
+		pumps("transaction", 1024, full/2, false),
 		drains("transaction", 1024, full/2),
 		pumps("normal", 256, full*2, false),
 		drains("normal", 256, full),
@@ -83,14 +83,11 @@ func drainCase(d drain) Case {
 	return Case{Name: fmt.Sprintf("drain %s %dB %s", d.kind, d.size, d.flush), Rows: d.rows, run: d.run}
 }
 
-// newPump has as much in flight as does it good. A disk is waited for by all requests at once, so with Sync that is more.
+// newPump has as much in flight as the relay, which is also what does it most good.
 func newPump(kind string, size int, flush Flush, rows int, dressed bool) pump {
-	p := pump{kind: kind, size: size, flush: flush, rows: rows, dressed: dressed, gather: 128, flying: 3}
-	switch {
-	case kind == "normal":
-		p.gather = 16 // requests, of 32 messages each
-	case flush == Sync:
-		p.gather, p.flying = 512, 4
+	p := pump{kind: kind, size: size, flush: flush, rows: rows, dressed: dressed, gather: 512, flying: 4}
+	if kind == "normal" {
+		p.gather, p.flying = 16, 3 // requests, of 32 messages each
 	}
 	return p
 }

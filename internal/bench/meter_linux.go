@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/outbox-relay/outbox-relay/internal/child"
@@ -13,6 +14,9 @@ import (
 
 // clockTick is USER_HZ, which Linux fixes for programs on every architecture that Go runs on.
 const clockTick = time.Second / 100
+
+// settleDisks returns when what was written before is on the disks: behind a drain, the next commit would wait for its pages.
+func settleDisks() { syscall.Sync() }
 
 // processorTime is what a process has used in user and kernel mode, and with it every child that has ended and was waited
 // for.

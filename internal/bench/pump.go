@@ -20,6 +20,8 @@ type pump struct {
 	size  int
 	flush Flush
 	rows  int
+	// broker says which one it is for, of those that flush so.
+	broker int
 	// dressed gives each message the keys and properties that the relay gives it.
 	dressed bool
 	// gather is how many requests go out in one write, flying how many such writes are unanswered at once.
@@ -30,11 +32,11 @@ type pump struct {
 const plainBatch = 32
 
 func (d pump) run(ctx context.Context, w *Bench) (v Values, err error) {
-	brokers, err := w.need(d.flush, 1)
+	brokers, err := w.need(d.flush, d.broker+1)
 	if err != nil {
 		return nil, err
 	}
-	p, err := w.newPlace(ctx, kinds()[d.kind], brokers)
+	p, err := w.newPlace(ctx, kinds()[d.kind], brokers[d.broker:])
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +47,7 @@ func (d pump) run(ctx context.Context, w *Bench) (v Values, err error) {
 	}
 	defer pool.Close()
 	rows := w.cfg.Scale.atMost(d.rows)
-	s := &stroke{pump: d, pool: pool, address: brokers[0].Address, topic: p.topic, fill: filler(d.size)}
+	s := &stroke{pump: d, pool: pool, address: p.brokers[0].Address, topic: p.topic, fill: filler(d.size)}
 	m := meter{postgres: 0, brokers: p.brokers}
 	before, own, begin := m.read(), ownTime(), time.Now()
 	if err := s.all(ctx, rows); err != nil {

@@ -69,6 +69,7 @@ func (p *place) measureSteady(ctx context.Context, d steady, schema, insert stri
 		return nil, err
 	}
 	defer writing.close()
+	settleDisks()
 	reading := newConsumer(p, rows, d.size)
 	group, groupCtx := errgroup.WithContext(ctx)
 	reads, stopReading := context.WithCancel(groupCtx)

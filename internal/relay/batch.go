@@ -22,6 +22,7 @@ type batch struct {
 	passed  sync.Once
 	over    chan struct{} // closed when run has returned
 	events  chan event    // commit answers and turns of lanes, never more than two an item
+	commits tally
 
 	// Of a batch that is sent plainly:
 	after    []<-chan struct{} // closed when the batches are answered that go before, for the sake of topics that go in turn
@@ -67,7 +68,7 @@ type batchKey struct {
 
 func newBatch(s *session, key batchKey) *batch {
 	return &batch{
-		s: s, batchKey: key, decided: make(chan struct{}), answered: make(chan struct{}), over: make(chan struct{}),
+		s: s, batchKey: key, commits: make(tally, 1), decided: make(chan struct{}), answered: make(chan struct{}), over: make(chan struct{}),
 	}
 }
 

@@ -109,12 +109,17 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // sent counts and logs confirmed rows.
 func (s *session) sent(items []*item) {
 	now := time.Now()
+	counts := make(map[string]int64, 1)
 	for _, it := range items {
 		if it.batch.way == WayOneway {
 			s.metrics.Unconfirmed(s.work, it.row.Topic)
 		} else {
-			s.metrics.Sent(s.work, it.row.Topic, max(0, now.Sub(it.row.CreatedAt)))
+			counts[it.row.Topic]++
+			s.metrics.Latency(s.work, max(0, now.Sub(it.row.CreatedAt)))
 		}
 		s.traces.end(it, "", now)
+	}
+	for topic, n := range counts {
+		s.metrics.Sent(s.work, topic, n)
 	}
 }

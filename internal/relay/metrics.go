@@ -47,11 +47,16 @@ func (m *Metrics) Read(ctx context.Context, rows int, took time.Duration) {
 	}
 }
 
-// Half counts one half message; reason "" means it was stored.
-func (m *Metrics) Half(ctx context.Context, reason Reason) {
-	m.halves.Add(ctx, 1, m.half[reason]...)
-	if reason != "" {
-		m.messagesSent.Add(ctx, 1, m.sendError[reason]...)
+// A tally counts what became of the messages of a batch: adding to a counter for each would be a twentieth of the relay's time.
+type tally map[Reason]int64
+
+// Halves counts half messages; reason "" means that they were stored.
+func (m *Metrics) Halves(ctx context.Context, t tally) {
+	for reason, n := range t {
+		m.halves.Add(ctx, n, m.half[reason]...)
+		if reason != "" {
+			m.messagesSent.Add(ctx, n, m.sendError[reason]...)
+		}
 	}
 }
 
@@ -85,9 +90,11 @@ func (m *Metrics) Decide(ctx context.Context, messages int, took time.Duration) 
 	m.batchSize.Record(ctx, int64(messages))
 }
 
-// Commit counts one commit; reason "" means the broker confirmed it in time.
-func (m *Metrics) Commit(ctx context.Context, reason Reason) {
-	m.commits.Add(ctx, 1, m.commit[reason]...)
+// Commits counts commits; reason "" means that the broker confirmed them in time.
+func (m *Metrics) Commits(ctx context.Context, t tally) {
+	for reason, n := range t {
+		m.commits.Add(ctx, n, m.commit[reason]...)
+	}
 }
 
 // CommitDuration measures the commits of one batch, up to the last answer.
@@ -101,12 +108,16 @@ func (m *Metrics) Settle(ctx context.Context, _ int, took time.Duration) {
 	m.settles.Record(ctx, took.Seconds())
 }
 
-// Sent counts one row that is on its topic, and the time since it was inserted.
-func (m *Metrics) Sent(ctx context.Context, topic string, latency time.Duration) {
+// Sent counts n rows that are on their topic.
+func (m *Metrics) Sent(ctx context.Context, topic string, n int64) {
 	l := m.labelsOf(topic)
-	m.rowsSent.Add(ctx, 1, l.own...)
-	m.messagesSent.Add(ctx, 1, l.convention...)
-	m.latency.Record(ctx, latency.Seconds())
+	m.rowsSent.Add(ctx, n, l.own...)
+	m.messagesSent.Add(ctx, n, l.convention...)
+}
+
+// Latency measures the time from a row's insert until it was known to be on its topic.
+func (m *Metrics) Latency(ctx context.Context, took time.Duration) {
+	m.latency.Record(ctx, took.Seconds())
 }
 
 // Unconfirmed counts one row that has left for its topic, and nobody says whether it has arrived.

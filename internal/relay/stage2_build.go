@@ -13,7 +13,7 @@ func (b *batch) prepare() bool { return b.build() && b.locate() }
 // count counts one message that was stored, or the reason why not.
 func (b *batch) count(reason Reason) {
 	if b.way == WayHalf {
-		b.s.metrics.Half(b.ctx(), reason)
+		b.s.metrics.Halves(b.ctx(), tally{reason: 1})
 	} else {
 		b.s.metrics.Send(b.ctx(), b.way, reason)
 	}

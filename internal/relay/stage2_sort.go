@@ -18,6 +18,7 @@ type sorted struct {
 	stored  map[string]bool    // topics of which a half was stored
 	trouble map[string]Failure // topics that the broker does not take now
 	silence *Failure           // no answer
+	tally   tally              // of half messages
 }
 
 // sort applies the table of answers to the halves and keeps the items that are stored. Once one row of a key did not get
@@ -29,13 +30,14 @@ func (b *batch) sort(answers []HalfAnswer) {
 		i++
 		return b.sortOne(s, it, answers[i])
 	})
+	b.s.metrics.Halves(b.ctx(), s.tally)
 	b.sortRefused(s)
 	b.troubled(s, n)
 	b.dispose(s)
 }
 
 func newSorted() *sorted {
-	return &sorted{stored: make(map[string]bool), trouble: make(map[string]Failure)}
+	return &sorted{stored: make(map[string]bool), trouble: make(map[string]Failure), tally: make(tally, 1)}
 }
 
 // dispose does with the rows what they were sorted for.
@@ -47,7 +49,7 @@ func (b *batch) dispose(s *sorted) {
 
 func (b *batch) sortOne(s *sorted, it *item, a HalfAnswer) (keep bool) {
 	verdict, reason := JudgeHalf(a.Answer)
-	b.s.metrics.Half(b.ctx(), reason)
+	s.tally[reason]++
 	b.s.pauses.withdraw(b.broker, it.row.Topic)
 	if a.Stored {
 		it.stored = StoredHalf{Topic: it.row.Topic, UniqKey: it.half.UniqKey, HalfOffset: a.HalfOffset, LogOffset: a.LogOffset}

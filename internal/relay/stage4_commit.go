@@ -6,8 +6,12 @@ import "time"
 // of the same half would be a second message.
 
 // commitsAtOnce is how many commits of a batch wait for their answers at once. What is answered later than commit_timeout is
-// in doubt, so a broker that is slow must not be given more than it can answer in that time.
-const commitsAtOnce = 128
+// in doubt, so a broker that is slow must not be given more than it can answer in that time: its batches are smaller (throttle).
+const commitsAtOnce = 512
+
+// commitsTogether is how many must be answered before more go: answers come a few at a time, and a write for each few would cost
+// both sides more than the commits.
+const commitsTogether = commitsAtOnce / 2
 
 // commit sends the commits and waits until each is answered or given up.
 func (b *batch) commit() {
@@ -28,11 +32,13 @@ func (b *batch) commit() {
 	over := b.s.work.Done()
 	under := 0 // sent and not answered
 	for open > 0 {
-		n := min(len(ready), commitsAtOnce-under)
-		struck := b.send(ready[:n])
-		ready, open, under = ready[n:], open-struck, under+n-struck
-		if open == 0 || len(ready) > 0 && under < commitsAtOnce {
-			continue
+		if len(ready) > 0 && under <= commitsAtOnce-commitsTogether {
+			n := min(len(ready), commitsAtOnce-under)
+			struck := b.send(ready[:n])
+			ready, open, under = ready[n:], open-struck, under+n-struck
+			if open == 0 || struck > 0 {
+				continue
+			}
 		}
 		select {
 		case e := <-b.events:
@@ -50,6 +56,7 @@ func (b *batch) commit() {
 			open -= b.callOff()
 		}
 	}
+	b.s.metrics.Commits(b.ctx(), b.commits)
 	b.s.metrics.CommitDuration(b.ctx(), time.Since(started))
 	b.s.cfg.at(PointCommit)
 }
@@ -94,7 +101,7 @@ func (b *batch) handle(e event, ready []*item, open int) ([]*item, int) {
 		return ready, open - 1
 	}
 	e.it.verdict, e.it.reason = JudgeCommit(e.answer, b.s.cfg.CommitTimeout)
-	b.s.metrics.Commit(b.ctx(), e.it.reason)
+	b.commits[e.it.reason]++
 	if e.it.verdict == CommitDone {
 		b.s.intake.confirmed(e.it)
 		b.s.cfg.at(PointCommitFirst)
@@ -108,7 +115,7 @@ func (b *batch) handle(e event, ready []*item, open int) ([]*item, int) {
 // strike marks an item whose commit was never sent.
 func (b *batch) strike(it *item, reason Reason) {
 	it.verdict, it.reason = CommitRefused, reason
-	b.s.metrics.Commit(b.ctx(), reason)
+	b.commits[reason]++
 	b.s.intake.breakLane(it)
 }
 
