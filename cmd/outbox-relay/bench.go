@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/outbox-relay/outbox-relay/internal/app"
 	"github.com/outbox-relay/outbox-relay/internal/bench"
 	"github.com/outbox-relay/outbox-relay/internal/config"
 	"github.com/outbox-relay/outbox-relay/internal/telemetry"
@@ -26,7 +27,8 @@ func newBench() *cobra.Command {
 		Use:   "bench",
 		Short: "Measure this relay on your servers, in schemas and topics of its own",
 		Long: `Measure this relay, and a pump that does nothing but send, on your own PostgreSQL and brokers: docs/performance.md. It says what
-it makes there before it does, and removes it, also when it is interrupted. The database role must be allowed to create schemas.
+it makes there before it does, and removes it, also when it is interrupted. The database role must be allowed to create schemas, and the
+user of credentials.access_key, if there is one, to make and delete topics.
 The table goes to standard output. Processor time of servers is not known here.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -36,6 +38,9 @@ The table goes to standard output. Processor time of servers is not known here.`
 			}
 			if len(cfg.NameServers) == 0 {
 				return errors.New("bench needs nameservers")
+			}
+			if cfg.Namespace != "" {
+				return fmt.Errorf("bench makes topics outside of every namespace: run it without namespace, which is %q", cfg.Namespace)
 			}
 			if b.cfg.Cases, err = bench.Select(bench.Cases(), b.cases); err != nil {
 				return err
@@ -72,8 +77,9 @@ func (b *benchmark) run(cmd *cobra.Command, cfg *config.Config) (err error) {
 		return err
 	}
 	b.cfg.Environ = relayEnviron(os.Environ(), file)
-	b.cfg.Servers = bench.Servers{Postgres: cfg.Database.URL.Reveal(), NameServer: strings.Join(cfg.NameServers, ";")}
-	if b.cfg.Servers.Brokers, err = bench.Discover(ctx, cfg.NameServers, b.cfg.Log); err != nil {
+	access := app.Access(cfg)
+	b.cfg.Servers = bench.Servers{Postgres: cfg.Database.URL.Reveal(), NameServer: access.NameServers, Access: access}
+	if b.cfg.Servers.Brokers, err = bench.Discover(ctx, access); err != nil {
 		return err
 	}
 	if err := b.cfg.Announce(cmd.OutOrStdout(), cfg.Database.URL.String()); err != nil {

@@ -45,6 +45,24 @@ func TestBenchInterrupted(t *testing.T) {
 	require.ErrorContains(t, err, "route of topic "+made[0])
 }
 
+// It has the credentials and the authority of the relay's settings for everything that it does itself.
+func TestBenchWithCredentialsAndTLS(t *testing.T) {
+	t.Parallel()
+	stacktest.Needs(t, stack.ACL2)
+	s := stacktest.StartSecured(t)
+	environ := []string{
+		"OUTBOX_RELAY_DATABASE_URL=" + stacktest.Shared(t).Database(t), "OUTBOX_RELAY_NAMESERVERS=" + s.NameServer.Addr,
+		"OUTBOX_RELAY_TLS_ENABLED=true", "OUTBOX_RELAY_TLS_CA_FILE=" + s.Authority.File, "OUTBOX_RELAY_CREDENTIALS_ACCESS_KEY=" + s.AccessKey,
+	}
+	args := []string{"bench", "--cases", "transaction 256B sync", "--repeat=1", "--rows=400"}
+	code, _, stderr := do(t, append(environ, "OUTBOX_RELAY_CREDENTIALS_SECRET_KEY=wrong"), args...)
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, "credentials.secret_key")
+	code, stdout, stderr := do(t, append(environ, "OUTBOX_RELAY_CREDENTIALS_SECRET_KEY="+s.SecretKey), args...)
+	require.Zero(t, code, stderr)
+	require.Regexp(t, `(?s)pump transaction 256B sync, 50 rows.*drain transaction 256B sync, 100 rows.*relay peak MB`, stdout)
+}
+
 func schemas(t *testing.T, db *pgx.Conn) (names []string) {
 	t.Helper()
 	rows, err := db.Query(t.Context(), `SELECT nspname FROM pg_namespace WHERE nspname LIKE 'outbox\_bench\_%'`)

@@ -24,12 +24,7 @@ func askBrokers(ctx context.Context, cfg *config.Config) (*brokers, error) {
 	if len(cfg.NameServers) == 0 {
 		return &brokers{unknown: errNoNameServers}, nil
 	}
-	options := rocketmq.Options{
-		NameServers: strings.Join(cfg.NameServers, ";"), Group: cfg.Group, Namespace: cfg.Namespace, Instance: cfg.Instance,
-		Logger: slog.New(slog.DiscardHandler),
-	}
-	secure(&options, cfg)
-	client, err := rocketmq.New(options)
+	client, err := rocketmq.New(Access(cfg))
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +33,16 @@ func askBrokers(ctx context.Context, cfg *config.Config) (*brokers, error) {
 	defer cancel()
 	b.masters, b.unknown = client.Masters(ctx)
 	return b, nil
+}
+
+// Access is how a command connects to name servers and brokers, with credentials and TLS.
+func Access(cfg *config.Config) rocketmq.Options {
+	options := rocketmq.Options{
+		NameServers: strings.Join(cfg.NameServers, ";"), Group: cfg.Group, Namespace: cfg.Namespace, Instance: cfg.Instance,
+		Logger: slog.New(slog.DiscardHandler),
+	}
+	secure(&options, cfg)
+	return options
 }
 
 // known reports whether it is known which brokers are registered.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outbox-relay/outbox-relay/internal/config"
+	"github.com/outbox-relay/outbox-relay/internal/relay"
 	"github.com/outbox-relay/outbox-relay/internal/rocketmq"
 )
 
@@ -33,7 +34,13 @@ func (a *app) examineAccess(ctx context.Context, e *examination) error {
 	if len(e.access) == 0 {
 		return nil
 	}
-	err := a.client.CheckAccess(ctx, e.access)
+	var delayed []string
+	for _, t := range a.topics() {
+		if t.Type == relay.TypeDelay {
+			delayed = append(delayed, t.Name)
+		}
+	}
+	err := a.client.CheckAccess(ctx, e.access, delayed...)
 	switch {
 	case err == nil:
 		e.access = nil

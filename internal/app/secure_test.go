@@ -3,11 +3,12 @@ package app
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -35,34 +36,14 @@ type fortress struct {
 func newFortress(t *testing.T) *fortress {
 	t.Helper()
 	dir := t.TempDir()
-	f := &fortress{key: filepath.Join(dir, "access_key"), secret: filepath.Join(dir, "secret_key")}
-	var err error
-	f.authority, err = stack.NewAuthority(dir, "authority")
-	require.NoError(t, err)
-	cert, key, err := f.authority.Issue("server", time.Hour, "127.0.0.1")
-	require.NoError(t, err)
-	trusted := x509.NewCertPool()
-	text, err := os.ReadFile(f.authority.File)
-	require.NoError(t, err)
-	require.True(t, trusted.AppendCertsFromPEM(text))
-	access := stack.Access{TLS: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}, AccessKey: "admin", SecretKey: "12345678"}
-	properties := stack.ServerTLS(cert, key, "")
-	for name, value := range stack.ClientTLS("", "") {
-		properties[name] = value
+	secured := stacktest.StartSecured(t)
+	f := &fortress{
+		key: filepath.Join(dir, "access_key"), secret: filepath.Join(dir, "secret_key"),
+		authority: secured.Authority, broker: secured.Broker, admin: secured.Admin,
 	}
-	o := stacktest.Options()
-	o.Engine, o.Secure = stack.EngineNative, &stack.Secure{TLS: properties, ACL: true, Access: access}
-	f.admin = stack.WithAccess(context.Background(), access)
-	ns, err := stack.StartNameServer(t.Context(), o)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, ns.Close()) })
-	f.broker, err = stack.StartBroker(t.Context(), ns, o)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, f.broker.Close()) })
-
 	servers := stacktest.Shared(t)
-	f.world = &world{t: t, url: servers.Database(t), nameServer: ns.Addr, topic: "fortress-orders", group: "fortress-relays"}
-	_, err = migrations.Up(t.Context(), f.url, "public")
+	f.world = &world{t: t, url: servers.Database(t), nameServer: secured.NameServer.Addr, topic: "fortress-orders", group: "fortress-relays"}
+	_, err := migrations.Up(t.Context(), f.url, "public")
 	require.NoError(t, err)
 	f.db() // is open for all parts of the test
 	require.NoError(t, f.broker.CreateTopic(f.admin, f.topic, 2, "TRANSACTION"))
@@ -105,6 +86,7 @@ func TestFortress(t *testing.T) {
 	t.Parallel()
 	f := newFortress(t)
 	t.Run("a doubt is decided", func(t *testing.T) { testFortressDoubt(t, f) })
+	t.Run("plain topics", func(t *testing.T) { testFortressPlainTopics(t, f) })
 	t.Run("credentials are replaced", func(t *testing.T) { testFortressRotation(t, f) })
 	t.Run("commands", func(t *testing.T) { testFortressCommands(t, f) })
 	t.Run("refusals end the start", func(t *testing.T) { testFortressRefusals(t, f) })
@@ -186,6 +168,36 @@ func testFortressRotation(t *testing.T, f *fortress) {
 	require.NotContains(t, p.log.String(), "hunter2")
 	f.write(f.key, "relay")
 	f.write(f.secret, f.secretIs)
+}
+
+// Batches and single messages that are sent plainly are signed like halves.
+func testFortressPlainTopics(t *testing.T, f *fortress) {
+	f.t = t
+	topics := map[string]string{"fortress-notes": "NORMAL", "fortress-ledger": "FIFO", "fortress-later": "DELAY"}
+	bound := []string{}
+	for topic, kind := range topics {
+		require.NoError(t, f.broker.CreateTopic(f.admin, topic, 1, kind))
+		require.NoError(t, f.broker.Grant(f.admin, "relay", "Topic:"+topic, "Pub", "Sub", "Get"))
+		bound = append(bound, fmt.Sprintf("%s:%s", topic, strings.ToLower(kind)))
+	}
+	settings := append(slices.Clone(f.settings), fmt.Sprintf("topics: [%s]", strings.Join(bound, ", ")))
+	require.ErrorContains(t, ends(t, f.world, settings...), "does not allow the user relay Get on Topic:rmq_sys_wheel_timer (to see where delayed messages are kept), "+
+		"Sub on Topic:rmq_sys_wheel_timer (to read back what became of a delayed message)")
+	require.NoError(t, f.broker.Grant(f.admin, "relay", "Topic:rmq_sys_wheel_timer", "Get", "Sub"))
+	p := start(t, f.config(settings...))
+	p.eventually("ready", p.ready)
+	f.exec(`INSERT INTO outbox (topic, ordering_key, deliver_at, payload) SELECT topic, CASE WHEN topic = 'fortress-ledger' THEN 'k' END,
+			CASE WHEN topic = 'fortress-later' THEN now() + interval '1 second' END, 'x'
+		  FROM unnest($1::text[]) topic, generate_series(1, 40)`, slices.Collect(maps.Keys(topics)))
+	p.eventually("published", func() bool { return f.count("outbox") == 0 })
+	for topic := range topics {
+		p.eventually("arrived", func() bool {
+			messages, err := f.broker.ReadTopic(f.admin, topic)
+			require.NoError(t, err)
+			return len(messages) == 40
+		})
+	}
+	require.NoError(t, p.end())
 }
 
 func testFortressCommands(t *testing.T, f *fortress) {

@@ -3,6 +3,8 @@ package bench
 import (
 	"log/slog"
 	"time"
+
+	"github.com/outbox-relay/outbox-relay/internal/rocketmq"
 )
 
 // Config is one run.
@@ -70,6 +72,8 @@ type Servers struct {
 	// NameServer is host:port, several separated by semicolons.
 	NameServer string
 	Brokers    []Broker
+	// Access has the credentials and TLS with which name servers and brokers are spoken to. Default: plainly.
+	Access rocketmq.Options
 	// Settings say how the servers are set up, for the report.
 	Settings map[string]string
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -14,8 +13,8 @@ import (
 )
 
 // Discover finds the masters that are registered at the name servers, and how they flush.
-func Discover(ctx context.Context, nameServers []string, log *slog.Logger) (_ []Broker, err error) {
-	client, err := rocketmq.New(rocketmq.Options{NameServers: strings.Join(nameServers, ";"), Group: prefix + "discover", Logger: log})
+func Discover(ctx context.Context, access rocketmq.Options) (_ []Broker, err error) {
+	client, err := rocketmq.New(access)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +23,7 @@ func Discover(ctx context.Context, nameServers []string, log *slog.Logger) (_ []
 	if err != nil {
 		return nil, fmt.Errorf("find the brokers: %w", err)
 	}
-	pool, err := newPool(1)
+	pool, err := newPool(access.Remoting(true))
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func (d pump) run(ctx context.Context, w *Bench) (v Values, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	pool, err := newPool(1)
+	pool, err := newPool(w.cfg.Servers.Access.Remoting(true))
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,8 @@ import (
 type Bench struct {
 	cfg     Config
 	log     *slog.Logger
-	pool    *remoting.Pool // for everything but a pump's own messages
+	pool    *remoting.Pool // to brokers, for everything but a pump's own messages
+	servers *remoting.Pool // to name servers
 	running string         // the case and its round
 	begin   time.Time
 	took    map[string]time.Duration // how long each case took last
@@ -26,12 +27,17 @@ type Bench struct {
 // Run runs the cases and returns what they measured. It returns a report also with an error, of what was done until then. A
 // failed audit is an error, and ends the run.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
-	pool, err := newPool(1)
+	pool, err := newPool(cfg.Servers.Access.Remoting(true))
 	if err != nil {
 		return nil, err
 	}
 	defer pool.Close()
-	w := &Bench{cfg: cfg, log: cfg.Log, pool: pool, begin: time.Now(), took: map[string]time.Duration{}}
+	servers, err := newPool(cfg.Servers.Access.Remoting(false))
+	if err != nil {
+		return nil, err
+	}
+	defer servers.Close()
+	w := &Bench{cfg: cfg, log: cfg.Log, pool: pool, servers: servers, begin: time.Now(), took: map[string]time.Duration{}}
 	report, err := w.report(ctx)
 	if err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ const (
 	reqSendBatchMessage  = 320
 	codeSuccess          = 0
 	codeBusy             = 2
+	codeNoPermission     = 16
 	codePullNotFound     = 19
 	codePullRetry        = 20
 	requestTimeout       = 10 * time.Second
@@ -36,26 +37,36 @@ const (
 	transactionCommitted = 8
 )
 
-// newPool makes connections to brokers and name servers.
-func newPool(connections int) (*remoting.Pool, error) {
-	return remoting.NewPool(remoting.Options{Connections: connections, Probe: func(b *remoting.Batch) {
+// newPool makes connections.
+func newPool(o remoting.Options) (*remoting.Pool, error) {
+	o.Connections = 1
+	o.Probe = func(b *remoting.Batch) {
 		b.Begin(reqGetMaxOffset)
 		b.String("topic", halfTopic)
 		b.Int("queueId", 0)
 		_ = b.End(nil) // a few bytes: cannot be too large
-	}})
+	}
+	return remoting.NewPool(o)
 }
 
-// call sends one request and wants success.
+// call sends one request to a broker and wants success.
 func (w *Bench) call(ctx context.Context, address string, code int, fields ...string) (*remoting.Command, error) {
-	cmd, err := w.pool.Call(ctx, address, requestTimeout, func(b *remoting.Batch) error {
+	return call(ctx, w.pool, address, code, fields...)
+}
+
+func call(ctx context.Context, pool *remoting.Pool, address string, code int, fields ...string) (*remoting.Command, error) {
+	cmd, err := pool.Call(ctx, address, requestTimeout, func(b *remoting.Batch) error {
 		b.Begin(code)
 		for i := 0; i < len(fields); i += 2 {
 			b.String(fields[i], fields[i+1])
 		}
 		return b.End(nil)
 	})
-	if err == nil && cmd.Code != codeSuccess {
+	switch {
+	case err != nil:
+	case cmd.Code == codeNoPermission:
+		err = fmt.Errorf("it does not let the user of credentials.access_key and credentials.secret_key do this: %s", cmd.Remark())
+	case cmd.Code != codeSuccess:
 		err = fmt.Errorf("answer %d: %s", cmd.Code, cmd.Remark())
 	}
 	if err != nil {
@@ -76,7 +87,7 @@ func (w *Bench) createTopic(ctx context.Context, name, messageType string, broke
 	}
 	deadline := time.Now().Add(time.Minute)
 	for {
-		route, err := w.call(ctx, w.nameServers()[0], reqRoute, "topic", name)
+		route, err := call(ctx, w.servers, w.nameServers()[0], reqRoute, "topic", name)
 		if err == nil {
 			missing := 0
 			for _, b := range brokers {
@@ -106,7 +117,7 @@ func (w *Bench) deleteTopic(ctx context.Context, name string, brokers []Broker) 
 		}
 	}
 	for _, server := range w.nameServers() {
-		if _, err := w.call(ctx, server, reqForgetTopic, "topic", name); err != nil {
+		if _, err := call(ctx, w.servers, server, reqForgetTopic, "topic", name); err != nil {
 			return fmt.Errorf("delete topic %s at the name server: %w", name, err)
 		}
 	}

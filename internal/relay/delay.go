@@ -46,6 +46,14 @@ func (d Delays) plan(due time.Duration) (level int, kept TopicQueue, wait time.D
 	return 0, TopicQueue{}, due - d.Levels[len(d.Levels)-1]
 }
 
+// Keeper is the topic on which the broker keeps delayed messages.
+func (d Delays) Keeper() string {
+	if d.Timer {
+		return timerTopic
+	}
+	return scheduleTopic
+}
+
 // keeps reports whether a target is a queue where the broker keeps delayed messages.
 func (t Target) keeps() bool { return t.Topic == timerTopic || t.Topic == scheduleTopic }
 

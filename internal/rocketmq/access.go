@@ -39,6 +39,15 @@ func probes(topic string) []probe {
 	}
 }
 
+// keeperProbes are those for the topic on which a broker keeps delayed messages.
+func keeperProbes(keeper string) []probe {
+	of := "Topic:" + keeper
+	return []probe{
+		{right{"Get", of}, "to see where delayed messages are kept", askEnd(keeper)},
+		{right{"Sub", of}, "to read back what became of a delayed message", pullFrom(keeper)},
+	}
+}
+
 func askEnd(topic string) func(*Client, *remoting.Batch) error {
 	return func(_ *Client, b *remoting.Batch) error {
 		b.Begin(reqGetMaxOffset)
@@ -74,12 +83,12 @@ func pullFrom(topic string) func(*Client, *remoting.Batch) error {
 	return func(_ *Client, b *remoting.Batch) error { return pullRequest(b, topic, 0, 0, 1) }
 }
 
-// CheckAccess looks whether the masters of the topics let us in, and do there what the relay must do. It returns everything
-// that is wrong, joined, as ErrAccess; without that, an error means that somebody did not answer.
-func (c *Client) CheckAccess(ctx context.Context, topics []string) error {
+// CheckAccess looks whether the masters of the topics let us in, and do there what the relay must do; delayed are those topics
+// whose messages are delayed. It returns everything that is wrong, joined, as ErrAccess; without that, an error means that
+// somebody did not answer.
+func (c *Client) CheckAccess(ctx context.Context, topics []string, delayed ...string) error {
 	var faults, silent []error
-	byBroker := make(map[string][]string)
-	addresses := make(map[string]string)
+	masters := make(map[string]*visit)
 	for _, topic := range topics {
 		route, err := c.servers.route(ctx, topic)
 		if errors.Is(err, ErrAccess) {
@@ -90,12 +99,14 @@ func (c *Client) CheckAccess(ctx context.Context, topics []string) error {
 			continue
 		}
 		for broker, address := range route.masters {
-			byBroker[broker] = append(byBroker[broker], topic)
-			addresses[broker] = address
+			if masters[broker] == nil {
+				masters[broker] = &visit{address: address}
+			}
+			masters[broker].add(topic, slices.Contains(delayed, topic))
 		}
 	}
-	for _, broker := range slices.Sorted(maps.Keys(byBroker)) {
-		switch err := c.accessTo(ctx, broker, addresses[broker], byBroker[broker]); {
+	for _, broker := range slices.Sorted(maps.Keys(masters)) {
+		switch err := c.visit(ctx, broker, masters[broker]); {
 		case errors.Is(err, ErrAccess):
 			faults = append(faults, err)
 		case err != nil:
@@ -105,30 +116,56 @@ func (c *Client) CheckAccess(ctx context.Context, topics []string) error {
 	return errors.Join(append(faults, silent...)...)
 }
 
+// A visit is what is asked of one broker.
+type visit struct {
+	address string
+	probes  []probe
+	delays  bool // messages
+}
+
+func (v *visit) add(topic string, delayed bool) {
+	v.probes = append(v.probes, probes(topic)...)
+	v.delays = v.delays || delayed
+}
+
+func (c *Client) visit(ctx context.Context, broker string, v *visit) error {
+	if v.delays {
+		delays, err := c.Delays(ctx, v.address)
+		if err != nil {
+			return err
+		}
+		v.probes = append(v.probes, keeperProbes(delays.Keeper())...)
+	}
+	return c.accessTo(ctx, broker, v.address, v.probes)
+}
+
 // accessTo looks at one broker.
-func (c *Client) accessTo(ctx context.Context, broker, address string, topics []string) error {
+func (c *Client) accessTo(ctx context.Context, broker, address string, needed []probe) error {
 	where := fmt.Sprintf("broker %s at %s", broker, address)
 	var missing []probe
 	old := false // ACL 1.0
-	for _, topic := range topics {
-		for i, p := range probes(topic) {
-			cmd, err := c.brokers.Call(ctx, address, c.options.RequestTimeout, func(b *remoting.Batch) error { return p.fill(c, b) })
-			if err != nil {
-				return fmt.Errorf("%s: %w", where, c.explain(ctx, address, c.options.TLS != nil, unreachable(err)))
-			}
-			denied := isDenial(cmd.Code, cmd.Remark())
-			resource := deniedResource(cmd.Remark())
-			if denied && resource == "" {
-				return fmt.Errorf("%w: %s %s", ErrAccess, where, c.unauthenticated(address, cmd.Remark()))
-			}
-			old = old || denied && cmd.Code == codeSystemError
-			// A pull may be refused for the group, which is probed by itself.
-			if denied && resource == p.right.resource && !slices.ContainsFunc(missing, func(m probe) bool { return m.right == p.right }) {
-				missing = append(missing, p)
-			}
-			if i == 0 && !denied && c.keys.Get().AccessKey == "" {
-				break // it asks nobody who he is
-			}
+	asked := make(map[right]bool)
+	for i, p := range needed {
+		if asked[p.right] {
+			continue // topics have some in common
+		}
+		asked[p.right] = true
+		cmd, err := c.brokers.Call(ctx, address, c.options.RequestTimeout, func(b *remoting.Batch) error { return p.fill(c, b) })
+		if err != nil {
+			return fmt.Errorf("%s: %w", where, c.explain(ctx, address, c.options.TLS != nil, unreachable(err)))
+		}
+		denied := isDenial(cmd.Code, cmd.Remark())
+		resource := deniedResource(cmd.Remark())
+		if denied && resource == "" {
+			return fmt.Errorf("%w: %s %s", ErrAccess, where, c.unauthenticated(address, cmd.Remark()))
+		}
+		old = old || denied && cmd.Code == codeSystemError
+		// A pull may be refused for the group, which is probed by itself.
+		if denied && resource == p.right.resource {
+			missing = append(missing, p)
+		}
+		if i == 0 && !denied && c.keys.Get().AccessKey == "" {
+			break // it asks nobody who he is
 		}
 	}
 	if len(missing) == 0 {

@@ -113,6 +113,11 @@ func (o *Options) names() endpoint.Names {
 	return names
 }
 
+// Remoting are the options of connections of the caller's own, to brokers or to name servers. They have no probe yet.
+func (o Options) Remoting(brokers bool) remoting.Options {
+	return o.remoting(remoting.NewKeys(o.Credentials), brokers)
+}
+
 // remoting are the options of connections to name servers or, if brokers is set, to brokers.
 func (o *Options) remoting(keys *remoting.Keys, brokers bool) remoting.Options {
 	r := remoting.Options{Connections: o.Connections, JSON: o.JSON, Keys: keys, Dial: o.Dial, DialTimeout: o.DialTimeout}

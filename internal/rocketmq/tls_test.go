@@ -119,7 +119,7 @@ func testTLSRefusals(t *testing.T, s *sealed) {
 				return
 			}
 			c := newClient(t, o)
-			err = c.accessTo(t.Context(), s.broker.Name, s.broker.Addr, []string{sealedTopic})
+			err = c.accessTo(t.Context(), s.broker.Name, s.broker.Addr, probes(sealedTopic))
 			require.ErrorIs(t, err, ErrAccess)
 			for _, want := range test.want {
 				require.ErrorContains(t, err, want)
@@ -177,7 +177,7 @@ func testTLSNewCertificates(t *testing.T, s *sealed) {
 	require.Eventually(t, func() bool { // the server looks at its files every half second
 		c.brokers.Close()
 		c = newClient(t, s.options(s.tls()))
-		err = c.accessTo(t.Context(), s.broker.Name, s.broker.Addr, []string{sealedTopic})
+		err = c.accessTo(t.Context(), s.broker.Name, s.broker.Addr, probes(sealedTopic))
 		return err != nil
 	}, 2*soon, 100*time.Millisecond)
 	require.ErrorIs(t, err, ErrAccess)
@@ -187,7 +187,7 @@ func testTLSNewCertificates(t *testing.T, s *sealed) {
 		replace(t, to, text)
 	}
 	require.Eventually(t, func() bool {
-		return newClient(t, s.options(s.tls())).accessTo(t.Context(), s.broker.Name, s.broker.Addr, []string{sealedTopic}) == nil
+		return newClient(t, s.options(s.tls())).accessTo(t.Context(), s.broker.Name, s.broker.Addr, probes(sealedTopic)) == nil
 	}, 2*soon, 100*time.Millisecond)
 
 	// Ours are read for each connection.

@@ -49,8 +49,12 @@ func (e *Encoder) name(name string, n int) {
 	e.buf = binary.BigEndian.AppendUint32(e.buf, uint32(n))
 }
 
-// String adds an ext field. Names are at most 32,767 bytes long.
+// String adds an ext field. Names are at most 32,767 bytes long. In binary an empty value is left out: a peer reads it as null
+// anyway (RocketMQSerializable.readStr), and where it checks a signature it would take it for the text "null".
 func (e *Encoder) String(name, value string) {
+	if value == "" && !e.JSON {
+		return
+	}
 	if e.signer != nil {
 		e.signer.noteString(name, value)
 	}
@@ -62,8 +66,11 @@ func (e *Encoder) String(name, value string) {
 	e.buf = append(e.buf, value...)
 }
 
-// Text adds an ext field whose value is built in a byte slice.
+// Text adds an ext field whose value is built in a byte slice, as String does.
 func (e *Encoder) Text(name string, value []byte) {
+	if len(value) == 0 && !e.JSON {
+		return
+	}
 	if e.signer != nil {
 		e.signer.note(name, value)
 	}
