@@ -31,9 +31,7 @@ func TestACLOfBefore(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(home, "conf", "plain_acl.yml"), []byte(oldAccounts), 0o600))
 	access := stack.Access{AccessKey: "administrator", SecretKey: "12345678"}
 	o := stacktest.Options()
-	if stack.ACL2.Missing(stack.RocketMQVersion()) == "" {
-		o.RocketMQVersion = stack.RocketMQ51
-	}
+	o.RocketMQVersion = stack.RocketMQ51
 	o.Engine, o.Secure = stack.EngineNative, &stack.Secure{Access: access}
 	o.JVM = []string{"-Drocketmq.acl.plain.file=/conf/plain_acl.yml", "-Drocketmq.home.dir=" + home}
 	o.BrokerConfig["aclEnable"], o.BrokerConfig["autoCreateSubscriptionGroup"] = "true", "false"

@@ -73,6 +73,14 @@ func (g *guarded) bench(o Options) *bench {
 	return b
 }
 
+// typeSeen is what can be seen of a topic's type: before 5.0 topics have none.
+func typeSeen(messageType string) string {
+	if stack.MessageTypes.Missing(stack.RocketMQVersion()) != "" {
+		return ""
+	}
+	return messageType
+}
+
 // relayed does everything that the relay does with a broker.
 func (b *bench) relayed() {
 	b.t.Helper()
@@ -81,7 +89,7 @@ func (b *bench) relayed() {
 	report, err := b.CheckTopic(ctx, b.topic)
 	require.NoError(b.t, err)
 	require.Empty(b.t, report.NotExact)
-	require.Equal(b.t, "TRANSACTION", report.MessageType)
+	require.Contains(b.t, []string{"TRANSACTION", typeSeen("TRANSACTION")}, report.MessageType, "some tests choose their own version")
 	_, err = b.BrokerConfigs(ctx)
 	require.NoError(b.t, err)
 	end, err := b.MaxOffsets(ctx, b.address, []relay.TopicQueue{{Topic: b.topic, Queue: 0}})

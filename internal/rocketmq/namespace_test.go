@@ -56,7 +56,7 @@ func TestEverythingWorksInANamespace(t *testing.T) {
 	}, soon, 10*time.Millisecond)
 	report, err := b.CheckTopic(t.Context(), b.topic)
 	require.NoError(t, err)
-	require.Equal(t, TopicReport{Topic: b.topic, MessageType: "TRANSACTION"}, report)
+	require.Equal(t, TopicReport{Topic: b.topic, MessageType: typeSeen("TRANSACTION")}, report)
 	rolled := b.store(b.half())
 	require.Zero(t, b.rollback(rolled).Code)
 	queues, err := b.WritableQueues(t.Context(), b.topic)

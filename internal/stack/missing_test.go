@@ -30,7 +30,7 @@ func TestMissingPrerequisitesAreOneSentence(t *testing.T) {
 
 	// Maven is not missed once the files are there, and PostgreSQL not with Maven.
 	executable(t, filepath.Join(empty, "java"))
-	require.NoError(t, os.MkdirAll(jarDir(DefaultRocketMQVersion), 0o755))
+	require.NoError(t, os.MkdirAll(jarDir(RocketMQVersion()), 0o755))
 	require.ErrorContains(t, checkPrerequisites(opts), "or install "+string(Database))
 	executable(t, filepath.Join(empty, "mvn"))
 	require.NoError(t, checkPrerequisites(opts))
