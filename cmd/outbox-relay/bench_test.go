@@ -60,7 +60,7 @@ func TestBenchWithCredentialsAndTLS(t *testing.T) {
 	require.Contains(t, stderr, "credentials.secret_key")
 	code, stdout, stderr := do(t, append(environ, "OUTBOX_RELAY_CREDENTIALS_SECRET_KEY="+s.SecretKey), args...)
 	require.Zero(t, code, stderr)
-	require.Regexp(t, `(?s)pump transaction 256B sync, 50 rows.*drain transaction 256B sync, 100 rows.*relay peak MB`, stdout)
+	require.Regexp(t, `(?s)pump transaction 256B sync, 100 rows.*drain transaction 256B sync, 100 rows.*relay peak MB`, stdout)
 }
 
 func schemas(t *testing.T, db *pgx.Conn) (names []string) {

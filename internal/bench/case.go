@@ -63,7 +63,7 @@ func flushCases(flush Flush) []Case {
 	pumps := func(kind string, size, rows int, dressed bool) Case {
 		return pumpCase(newPump(kind, size, flush, rows, dressed))
 	}
-	return []Case{
+	cases := []Case{
 		pumps("transaction", 256, full, false),
 		drains("transaction", 256, full),
 		pumps("transaction", 256, full/2, true),
@@ -77,6 +77,10 @@ func flushCases(flush Flush) []Case {
 		drains("normal", 1024, full/2),
 		drains("fifo", 1024, full/2),
 	}
+	if flush == Async { // the rest of what a topic can be
+		cases = append(cases, drains("oneway", 256, full), drains("delay", 256, full/4))
+	}
+	return cases
 }
 
 func drainCase(d drain) Case {

@@ -9,17 +9,20 @@ import (
 
 // kind is what rows become.
 type kind struct {
-	name        string // of the relay's topic type
+	name        string // of the relay's topic type, and its mode
 	messageType string // of the topic
 	keyed       bool
+	due         bool // rows have a time at which they are to be delivered: now
 }
 
 func kinds() map[string]kind {
 	return map[string]kind{
-		"transaction": {"transaction", "TRANSACTION", false},
-		"ordered":     {"transaction", "TRANSACTION", true},
-		"normal":      {"normal", "NORMAL", false},
-		"fifo":        {"fifo", "FIFO", true},
+		"transaction": {name: "transaction", messageType: "TRANSACTION"},
+		"ordered":     {name: "transaction", messageType: "TRANSACTION", keyed: true},
+		"normal":      {name: "normal", messageType: "NORMAL"},
+		"oneway":      {name: "normal:oneway", messageType: "NORMAL"},
+		"fifo":        {name: "fifo", messageType: "FIFO", keyed: true},
+		"delay":       {name: "delay", messageType: "DELAY", due: true},
 	}
 }
 
@@ -54,8 +57,12 @@ func (p *place) fill(ctx context.Context, first, n, size, step int) error {
 	if p.kind.keyed {
 		key = fmt.Sprintf("'key-' || n %% %d", orderingKeys)
 	}
-	insert := `INSERT INTO outbox (topic, ordering_key, payload)
-SELECT $1, ` + key + `, convert_to(lpad(n::text, ` + fmt.Sprint(numberWidth) + `, '0') || $2, 'UTF8') FROM generate_series($3::bigint, $4::bigint) n ORDER BY n`
+	due := "NULL::timestamptz"
+	if p.kind.due {
+		due = "now()"
+	}
+	insert := `INSERT INTO outbox (topic, ordering_key, deliver_at, payload)
+SELECT $1, ` + key + `, ` + due + `, convert_to(lpad(n::text, ` + fmt.Sprint(numberWidth) + `, '0') || $2, 'UTF8') FROM generate_series($3::bigint, $4::bigint) n ORDER BY n`
 	return p.fillBy(ctx, insert, first, n, size, step)
 }
 
