@@ -127,6 +127,13 @@ func (c *Conn) failLocked(err error) {
 	}
 }
 
+// why is the reason why the connection is over; nil while it is not.
+func (c *Conn) why() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
 // retire ends the connection as soon as nothing is in flight on it.
 func (c *Conn) retire() {
 	c.mu.Lock()

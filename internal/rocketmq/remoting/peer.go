@@ -49,6 +49,9 @@ func (p *peer) submit(b *Batch) error {
 			return nil
 		}
 		p.dropLocked(c)
+		if err := c.why(); errors.Is(err, ErrUnreachable) {
+			return err // the dial failed before the batch came: its reason is not lost
+		}
 	}
 	return fmt.Errorf("%w: %s", ErrUnreachable, p.address)
 }
