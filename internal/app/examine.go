@@ -53,9 +53,10 @@ func (a *app) examine(ctx context.Context, e *examination) error {
 		faults = append(faults, proxiesAmong(brokers)...)
 		e.brokers = false
 		for _, b := range brokers {
-			a.bodies[b.Broker], a.examined[b.Broker] = b.MaxMessageSize, true
+			settings := relay.BrokerSettings{MaxBody: b.MaxMessageSize, TransactionTimeout: b.TransactionTimeout}
+			a.brokers[b.Broker], a.examined[b.Broker] = settings, true
 			if r := a.relay.Load(); r != nil {
-				r.SetMaxBody(b.Broker, b.MaxMessageSize)
+				r.SetBroker(b.Broker, settings)
 			}
 			if fault := brokerFault(b); a.exact() {
 				faults = append(faults, fault)

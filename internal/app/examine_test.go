@@ -102,7 +102,7 @@ func TestExaminationThatNobodyAnswersStaysOpen(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, client.Close()) }()
 	log := &lines{}
-	a := &app{cfg: &config.Config{}, bodies: map[string]int{}, examined: map[string]bool{}, client: client, log: telemetry.NewLogger(log, slog.LevelDebug, "json")}
+	a := &app{cfg: &config.Config{}, brokers: map[string]relay.BrokerSettings{}, examined: map[string]bool{}, client: client, log: telemetry.NewLogger(log, slog.LevelDebug, "json")}
 	e := examination{topics: []string{"orders", "mails"}}
 	require.NoError(t, a.examine(t.Context(), &e), "not to know is no fault")
 	require.Equal(t, examination{topics: []string{"orders", "mails"}}, e)

@@ -20,13 +20,12 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/outbox-relay/outbox-relay/internal/config"
-	"github.com/outbox-relay/outbox-relay/internal/rocketmq/leaktest"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 	"github.com/outbox-relay/outbox-relay/internal/telemetry"
 	"github.com/outbox-relay/outbox-relay/migrations"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(stacktest.M{M: m}, leaktest.Known()...) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(stacktest.M{M: m}) }
 
 // patience is for what takes a second on a machine that does nothing else.
 const (

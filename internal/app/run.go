@@ -67,8 +67,8 @@ type app struct {
 
 	unexamined examination // by watch, once it runs
 
-	examined map[string]bool // brokers that were routed so far
-	bodies   map[string]int  // what each broker takes at most, where it could be asked; by watch, once it runs
+	examined map[string]bool                 // brokers that were routed so far
+	brokers  map[string]relay.BrokerSettings // of those that could be asked; by watch, once it runs
 
 	// By watch, once it runs.
 	reload    Reload
@@ -86,7 +86,7 @@ type app struct {
 func Run(ctx context.Context, cfg *config.Config, p Process) error {
 	a := &app{
 		cfg: cfg, version: p.Version, log: telemetry.Component(p.Log, "app"), base: p.Log, serving: p.Serving, at: p.At, clock: p.Clock, reload: p.Reload, now: cfg,
-		examined: map[string]bool{}, bodies: map[string]int{}, bound: map[string]bool{}, unbound: map[string]string{}, reread: make(chan struct{}, 1),
+		examined: map[string]bool{}, brokers: map[string]relay.BrokerSettings{}, bound: map[string]bool{}, unbound: map[string]string{}, reread: make(chan struct{}, 1),
 		progress:   telemetry.NewProgress(time.Now),
 		conditions: telemetry.NewConditions(conditionDatabase, conditionTopics, conditionSession),
 	}
@@ -165,8 +165,8 @@ func (a *app) flow(ctx context.Context) error {
 		return err
 	}
 	a.relay.Store(r)
-	for broker, most := range a.bodies {
-		r.SetMaxBody(broker, most)
+	for broker, settings := range a.brokers {
+		r.SetBroker(broker, settings)
 	}
 	a.metrics.Watch(r.LeaseAge, func() int {
 		if state := r.State(); state != nil {

@@ -17,7 +17,6 @@ const rereadEvery = 2 * time.Second
 // secure adds credentials and TLS to the options of a client.
 func secure(o *rocketmq.Options, cfg *config.Config) {
 	o.Credentials = credentials(&cfg.Credentials)
-	o.CredentialsChange = cfg.Credentials.InFiles()
 	if t := cfg.TLS; t.Enabled {
 		o.TLS = &rocketmq.TLS{
 			CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile, ServerName: t.ServerName, NameServers: t.NameServers,
@@ -67,7 +66,7 @@ func (a *app) rereadSoon(_ context.Context, next *config.Config) error {
 // A rereader keeps the client's credentials those that the files hold.
 type rereader struct {
 	log   *slog.Logger
-	set   func(rocketmq.Credentials) error
+	set   func(rocketmq.Credentials)
 	now   config.Credentials
 	wrong string // why they cannot be read, "" if they can
 }
@@ -111,10 +110,7 @@ func (r *rereader) reread(ctx context.Context) {
 	if credentials(&next) == credentials(&r.now) {
 		return
 	}
-	if err := r.set(credentials(&next)); err != nil {
-		r.log.ErrorContext(ctx, "credentials cannot be replaced", slog.String("error", err.Error()))
-		return
-	}
+	r.set(credentials(&next))
 	r.now = next
 	r.log.InfoContext(ctx, "credentials were replaced", slog.String("access_key", next.AccessKey))
 }

@@ -11,22 +11,16 @@ import (
 // watchEvery is how often readiness and the state of the brokers are looked at.
 const watchEvery = 500 * time.Millisecond
 
-// heartbeat is when the official client has sent its first heartbeat, which registers the producer group: one second after
-// its start, and a little for the way.
-const heartbeat = 1500 * time.Millisecond
-
 // examineEvery is how often topics and brokers are asked that did not answer at the start.
 const examineEvery = 10 * time.Second
 
 // watch keeps the conditions of readiness and the gauges of the brokers true until ctx is done.
 func (a *app) watch(ctx context.Context, r *relay.Relay) error {
-	registered, examined := time.Now().Add(heartbeat), time.Now()
+	examined := time.Now()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
-		if time.Now().After(registered) {
-			a.watchSession(ctx, r)
-		}
+		a.watchSession(ctx, r)
 		a.watchBrokers()
 		if a.unexamined.open() && time.Since(examined) > examineEvery {
 			if err := a.examine(ctx, &a.unexamined); err != nil {

@@ -15,10 +15,11 @@ import (
 const proxyHost = "127.0.0.2"
 
 // brokerSettings make a doubt take seconds, and a half message that nobody finishes disappear after about nine: the first
-// check comes after transactionTimeOut, then transactionCheckMax of them.
+// check comes after a second, then transactionCheckMax of them. transactionTimeOut is the relays' window.
 func brokerSettings() map[string]string {
 	settings := stack.FastTransactions()
 	settings["transactionCheckMax"] = "15"
+	settings["transactionTimeOut"] = "3000"
 	settings["flushDiskType"] = "SYNC_FLUSH"
 	settings["registerNameServerPeriod"] = "10000" // the shortest there is: how soon a restarted name server knows the broker
 	return settings

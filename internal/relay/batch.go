@@ -14,6 +14,7 @@ type batch struct {
 	born    time.Time // by the broker's clock
 	built   time.Time // the same instant, to measure by what has passed since
 	reading int       // of the broker's clock that this goes by
+	term    term      // of its halves
 	taken   int       // how many items there were at the start
 	room    []item    // for items to come
 	items   []*item   // still going on; a stage that ends an item's way removes it

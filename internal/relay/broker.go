@@ -54,13 +54,13 @@ type TopicQueue struct {
 	Queue int
 }
 
-// A Half is one message to be stored: a half message where it has a window, else a plain one.
+// A Half is one message to be stored: a half message where it has an immunity, else a plain one.
 type Half struct {
 	Topic      string
 	Queue      int
 	UniqKey    string // 32 upper-case hex digits
 	Born       time.Time
-	Window     time.Duration // CHECK_IMMUNITY_TIME_IN_SECONDS
+	Immunity   time.Duration // CHECK_IMMUNITY_TIME_IN_SECONDS of a half message; 0 = a plain one
 	DeliverAt  time.Time     // TIMER_DELIVER_MS; zero = none
 	DelayLevel int           // DELAY, for brokers without timers; 0 = none
 	Tag        string

@@ -10,25 +10,8 @@ import (
 
 // limits is what the relay knows of sizes beside the profile.
 type limits struct {
-	mu     sync.Mutex
-	bodies map[string]int  // the most that a broker takes, where it could be asked
-	large  map[string]bool // topics that were warned about
-}
-
-// SetMaxBody tells the relay a broker's maxMessageSize; 0 = not known.
-func (r *Relay) SetMaxBody(broker string, most int) {
-	r.limits.mu.Lock()
-	defer r.limits.mu.Unlock()
-	if r.limits.bodies == nil {
-		r.limits.bodies = make(map[string]int)
-	}
-	r.limits.bodies[broker] = most
-}
-
-func (r *Relay) maxBody(broker string) int {
-	r.limits.mu.Lock()
-	defer r.limits.mu.Unlock()
-	return r.limits.bodies[broker]
+	mu    sync.Mutex
+	large map[string]bool // topics that were warned about
 }
 
 // rules are those that the library holds messages to.

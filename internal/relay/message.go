@@ -111,7 +111,7 @@ func (r *Relay) barrierHalf(q TopicQueue, born time.Time) (Half, error) {
 		return Half{}, err
 	}
 	return Half{
-		Topic: q.Topic, Queue: q.Queue, UniqKey: id.UniqKey(0), Born: now, Window: r.cfg.Window, Keys: "outbox-barrier",
+		Topic: q.Topic, Queue: q.Queue, UniqKey: id.UniqKey(0), Born: now, Immunity: r.cfg.Window, Keys: "outbox-barrier",
 		Properties: []Property{{PropertyOrigin, r.origin}}, Body: []byte("barrier"),
 	}, nil
 }

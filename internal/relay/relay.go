@@ -30,8 +30,9 @@ type Relay struct {
 	carriedMu sync.Mutex
 	carried   []Closing
 
-	reload reload
-	limits limits
+	reload   reload
+	limits   limits
+	settings brokerSettings
 
 	current atomic.Pointer[State]
 	renewed atomic.Pointer[time.Time] // the last renewal of the lease

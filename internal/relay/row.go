@@ -72,7 +72,7 @@ type Attempt struct {
 	Broker  string        // broker name
 	Address string        // host:port of the master that stored the halves, or that is sent to
 	Born    time.Time     // born time of every message, whole milliseconds
-	Window  time.Duration // CHECK_IMMUNITY_TIME_IN_SECONDS of every half, or how long sends may begin: whole seconds
+	Window  time.Duration // how long commits may be accepted, as far as is known, or sends may begin: whole seconds
 	Targets []Target      // those that no entry goes to are queues where the broker keeps delayed messages
 	Entries []Entry
 }

@@ -29,16 +29,16 @@ func (b *batch) build() bool {
 		return false
 	}
 	b.attempt = &Attempt{ID: id, Way: b.way, Broker: b.broker, Born: b.born, Window: b.s.cfg.Window}
+	if b.way == WayHalf {
+		b.term = b.s.term(b.broker)
+	}
 	b.events = make(chan event, 2*len(b.items))
 	var dead []Failure
 	var buried, again []*item
 	b.keep(func(it *item) bool {
 		half, failure := b.message(&it.row)
 		if failure == nil {
-			half.Queue, half.Born = it.queue.ID, b.born
-			if b.way == WayHalf {
-				half.Window = b.s.cfg.Window
-			}
+			half.Queue, half.Born, half.Immunity = it.queue.ID, b.born, b.term.immunity
 			it.half = half
 			return true
 		}

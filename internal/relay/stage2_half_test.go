@@ -20,7 +20,7 @@ func TestHalvesOfABatchShareTheirAttempt(t *testing.T) {
 		assert.Equal(t, made.attempt.ID.UniqKey(i), half.UniqKey)
 		assert.Equal(t, made.attempt.Born, half.Born)
 		assert.Zero(t, half.Born.Nanosecond()%int(time.Millisecond))
-		assert.Equal(t, b.cfg.Window, half.Window)
+		assert.Equal(t, b.cfg.Window, half.Immunity)
 	}
 	assert.Equal(t, "b:10911", made.attempt.Address)
 	assert.Equal(t, []Target{{"t", 0, 70}, {"u", 0, 80}}, made.attempt.Targets)

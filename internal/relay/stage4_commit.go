@@ -69,7 +69,7 @@ func (b *batch) send(ready []*item) (struck int) {
 	reason := Reason("")
 	if b.s.work.Err() != nil {
 		reason = ReasonSessionOver
-	} else if time.Since(b.built) >= b.attempt.Window {
+	} else if time.Since(b.built) >= b.term.window {
 		reason = ReasonWindowOver
 	}
 	if reason != "" {

@@ -249,7 +249,7 @@ func TestCommitsInAnyOrderOfAnswers(t *testing.T) {
 			it.stored.LogOffset = row.ID
 			b.intake.take(it)
 		}
-		made.built, made.attempt, made.events = time.Now(), &Attempt{Window: time.Minute}, make(chan event, 2*len(keys))
+		made.built, made.attempt, made.term, made.events = time.Now(), &Attempt{}, term{window: time.Minute}, make(chan event, 2*len(keys))
 		done := committing(made)
 		sent := make(map[int64]bool)
 		var waiting []sentCommit

@@ -59,7 +59,10 @@ func (b *batch) settle() (confirmed bool) {
 // troubles pauses the broker where its answers to commits ask for it.
 func (b *batch) troubles(struck, doubts []*item) {
 	for _, it := range struck {
-		early := it.reason == ReasonWindowOver && time.Since(b.built) < b.attempt.Window
+		if it.reason == ReasonWindowOver {
+			b.s.late(b.broker)
+		}
+		early := it.reason == ReasonWindowOver && time.Since(b.built) < b.term.window
 		switch {
 		case early && !b.s.clocks.refused(b.broker, b.reading):
 			return // the next batch is born by a new reading of the broker's clock

@@ -63,7 +63,7 @@ func traceContext(properties []Property) (context.Context, bool) {
 // messageType is the type of a message in OpenTelemetry's words, which are also those of topics.
 func messageType(h *Half) string {
 	switch {
-	case h.Window > 0:
+	case h.Immunity > 0:
 		return TypeTransaction
 	case h.DelayLevel > 0 || !h.DeliverAt.IsZero():
 		return TypeDelay

@@ -22,8 +22,8 @@ func traced(flags string) *item {
 	return &item{
 		row: Row{ID: 42, Topic: "orders"}, queue: Queue{Broker: "b0", ID: 3}, batch: &batch{address: "10.0.0.1:10911"},
 		half: Half{
-			Window:  time.Second,
-			UniqKey: "0123", Tag: "paid", Keys: "dedup business", Born: time.UnixMilli(1_700_000_000_000), Body: []byte("four"),
+			Immunity: time.Second,
+			UniqKey:  "0123", Tag: "paid", Keys: "dedup business", Born: time.UnixMilli(1_700_000_000_000), Body: []byte("four"),
 			Properties: []Property{
 				{"outbox-id", "42"}, {"traceparent", "00-" + parentTrace + "-" + parentSpan + "-" + flags}, {"tracestate", "vendor=value"},
 			},

@@ -12,6 +12,7 @@ import (
 	"github.com/outbox-relay/outbox-relay/internal/relay"
 	"github.com/outbox-relay/outbox-relay/internal/stack"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
+	"github.com/outbox-relay/outbox-relay/txcheck"
 )
 
 // What internal/model takes for granted about the broker. That a commit is not remembered, and a rollback changes nothing of
@@ -51,8 +52,8 @@ func TestProbeIsRefusedExactlyWhenCommitsAre(t *testing.T) {
 				ahead := 20 * time.Millisecond
 				for range each {
 					h := b.half()
-					h.Window = 2 * time.Second
-					h.Born = time.Now().Add(ahead - h.Window)
+					h.Immunity = 2 * time.Second
+					h.Born = time.Now().Add(ahead - h.Immunity)
 					stored := b.store(h)
 					var e ends
 					e.before = other.Rollback(t.Context(), b.address, []relay.StoredHalf{stored})[0]
@@ -136,12 +137,47 @@ func TestWindowIsNotShorterThanTheBrokersTimeout(t *testing.T) {
 		"both are over, its own is the longer":       {2 * timeout, 2*timeout + time.Second, codeIllegalOperation},
 	} {
 		h := b.half()
-		h.Window, h.Born = c.window, time.Now().Add(-c.age)
+		h.Immunity, h.Born = c.window, time.Now().Add(-c.age)
 		stored := b.store(h)
 		assert.Equal(t, c.code, b.rollback(stored).Code, "probe: %s", name)
 		assert.Equal(t, c.code, b.commit(stored).Code, "commit: %s", name)
 		assert.Equal(t, c.code, b.rollback(stored).Code, "probe after the commit: %s", name)
 	}
+	require.NoError(t, broker.Close())
+}
+
+// A half that carries the least immunity is asked about long before its window is over, which is the broker's transactionTimeOut
+// then. The checker's ROLLBACK ends the questions and nothing else: the commit is accepted after it, once, and refused at the end.
+func TestLeastImmunityLeavesTheWindowToTheBrokersTimeout(t *testing.T) {
+	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
+	const timeout = 20 * time.Second
+	ns := startNameServer(t)
+	broker := startBroker(t, ns, "least", "topic-least", map[string]string{
+		"transactionTimeOut": strconv.FormatInt(timeout.Milliseconds(), 10), "transactionCheckInterval": "200", "transactionOpBatchInterval": "100",
+	})
+	var seen asked
+	b := &bench{
+		t: t, topic: "topic-least", group: "least", broker: "least", address: broker.Addr,
+		Client: newClient(t, Options{
+			NameServers: ns.Addr, Group: "least", Logger: discard(), OnCheck: seen.add,
+			Check: func(txcheck.Half) txcheck.Answer { return txcheck.Rollback },
+		}),
+	}
+	require.Eventually(t, func() bool { return b.Bind(t.Context(), []string{b.topic}) == nil }, soon, 50*time.Millisecond)
+
+	h, late := b.half(), b.half()
+	h.Immunity, late.Immunity = time.Second, time.Second
+	late.Born = late.Born.Add(-timeout - time.Second)
+	stored, storedLate := b.store(h), b.store(late)
+	require.Eventually(t, func() bool { return seen.count(h.UniqKey) > 0 }, soon, time.Millisecond)
+	require.Less(t, time.Since(h.Born), timeout, "the machine is too slow for this test")
+	b.caughtUp() // the answer is there before this half is
+	require.Equal(t, codeSuccess, b.commit(stored).Code)
+	require.Equal(t, codeIllegalOperation, b.commit(storedLate).Code)
+	require.Equal(t, codeIllegalOperation, b.rollback(storedLate).Code)
+	b.caughtUp()
+	require.Equal(t, []string{h.UniqKey}, b.keys(0))
 	require.NoError(t, broker.Close())
 }
 
@@ -174,7 +210,7 @@ func (b *bench) commitBehindABarrier(from []int64, n int) (late int) {
 	for i := range halves {
 		halves[i] = b.half()
 		halves[i].Queue = i % len(from)
-		halves[i].Window = time.Minute
+		halves[i].Immunity = time.Minute
 	}
 	acknowledged := b.commitAll(b.storeAll(halves))
 	where := make([]relay.TopicQueue, len(from))
@@ -225,7 +261,7 @@ func TestNothingIsRememberedOfAHalf(t *testing.T) {
 	b := newBench(t, 1)
 	other := &bench{t: t, address: b.address, Client: newClient(t, Options{NameServers: b.servers.NameServer(), Group: b.group, Logger: discard()})}
 	h := b.half()
-	h.Window = time.Minute
+	h.Immunity = time.Minute
 	racing := b.store(h)
 	var both sync.WaitGroup
 	for _, c := range []*bench{b, other} {

@@ -2,19 +2,72 @@ package rocketmq
 
 import (
 	"log/slog"
-	"runtime"
 	"strconv"
 	"sync"
 	"time"
 
-	"github.com/apache/rocketmq-client-go/v2/primitive"
-
 	"github.com/outbox-relay/outbox-relay/internal/endpoint"
+	"github.com/outbox-relay/outbox-relay/internal/rocketmq/remoting"
 	"github.com/outbox-relay/outbox-relay/txcheck"
 )
 
-// checkbacks answers what brokers ask about half messages. It is called by one goroutine of a session, so it must be quick:
-// questions pile up behind it, with the official client without bound.
+// A checkback is what a broker asks about a half message (CHECK_TRANSACTION_STATE): the half, and where its copy lies that is
+// asked about.
+type checkback struct {
+	address     string
+	stateOffset int64
+	logOffset   int64
+	id          string // transactionId
+	half        txcheck.Half
+	tag, keys   string
+}
+
+// decodeCheckback reads CheckTransactionStateRequestHeader and the half in the body.
+func decodeCheckback(address string, r *remoting.Command) (c checkback, err error) {
+	c.address = address
+	if c.stateOffset, err = r.ExtInt("tranStateTableOffset"); err != nil {
+		return c, err
+	}
+	if c.logOffset, err = r.ExtInt("commitLogOffset"); err != nil {
+		return c, err
+	}
+	m, rest, err := nextStored(r.Body)
+	if err != nil {
+		return c, err
+	}
+	if len(rest) > 0 {
+		return c, errStored // one half is asked about at a time
+	}
+	if id, ok := r.Ext("transactionId"); ok {
+		c.id = string(id)
+	}
+	c.half, c.tag, c.keys = checkedHalf(&m), string(m.property("TAGS")), string(m.property("KEYS"))
+	if id, ok := r.Ext("msgId"); ok && c.half.UniqKey == "" {
+		c.half.UniqKey = string(id)
+	}
+	return c, nil
+}
+
+func checkedHalf(m *storedMessage) txcheck.Half {
+	number := func(property string) int {
+		n, err := strconv.ParseUint(string(m.property(property)), 10, 31)
+		if err != nil {
+			return 0
+		}
+		return int(n)
+	}
+	return txcheck.Half{
+		UniqKey: string(m.property("UNIQ_KEY")),
+		Topic:   string(m.topic),
+		Group:   string(m.property("PGROUP")),
+		Origin:  string(m.property(txcheck.OriginProperty)),
+		Born:    m.born,
+		Window:  time.Duration(number("CHECK_IMMUNITY_TIME_IN_SECONDS")) * time.Second,
+		Checks:  number("TRANSACTION_CHECK_TIMES"),
+	}
+}
+
+// checkbacks answers what brokers ask about half messages. It is called by one goroutine of a session, so it must be quick.
 type checkbacks struct {
 	log     *slog.Logger
 	check   func(txcheck.Half) txcheck.Answer
@@ -33,21 +86,20 @@ func (c *checkbacks) stop() {
 	c.stopped = true
 }
 
-// answer answers one question; stopped says that no question is answered any more.
-func (c *checkbacks) answer(m *primitive.MessageExt) (answer txcheck.Answer, stopped bool) {
+// answer answers one question: Unknown when no question is answered any more.
+func (c *checkbacks) answer(q *checkback) (answer txcheck.Answer) {
 	c.running.Lock()
 	defer c.running.Unlock()
 	if c.stopped {
-		return txcheck.Unknown, true
+		return txcheck.Unknown
 	}
-	// A panic would end the official client's check loop for ever, and silently.
-	defer func() {
+	defer func() { // the checker is the caller's; the next question is to be answered
 		if p := recover(); p != nil {
-			c.log.Error("answering a check-back panicked", slog.String("uniq_key", m.MsgId), slog.Any("panic", p))
+			c.log.Error("answering a check-back panicked", slog.String("uniq_key", q.half.UniqKey), slog.Any("panic", p))
 			answer = txcheck.Unknown
 		}
 	}()
-	half := checkedHalf(m)
+	half := q.half
 	half.Topic, half.Group = c.names.Plain(half.Topic), c.names.Plain(half.Group)
 	answer = c.check(half)
 	c.onCheck(half, answer)
@@ -55,48 +107,6 @@ func (c *checkbacks) answer(m *primitive.MessageExt) (answer txcheck.Answer, sto
 		slog.String("topic", half.Topic), slog.String("origin", half.Origin), slog.Time("born", half.Born),
 		slog.Int("checks", half.Checks))
 	traced := map[txcheck.Answer]transactionState{txcheck.Commit: stateCommit, txcheck.Rollback: stateRollback, txcheck.Unknown: stateUnknown}[answer]
-	c.traces.checked(m.StoreHost, m.Topic, m.GetTags(), m.GetKeys(), half.UniqKey, traced)
-	return answer, false
-}
-
-// CheckLocalTransaction implements primitive.TransactionListener.
-func (c *checkbacks) CheckLocalTransaction(m *primitive.MessageExt) primitive.LocalTransactionState {
-	answer, stopped := c.answer(m)
-	if stopped {
-		// Ends the loop of the official client, which nothing else does and which would send the answer through a client that
-		// is being shut down.
-		runtime.Goexit()
-	}
-	switch answer {
-	case txcheck.Commit:
-		return primitive.CommitMessageState
-	case txcheck.Rollback:
-		return primitive.RollbackMessageState
-	default:
-		return primitive.UnkonwnState
-	}
-}
-
-// ExecuteLocalTransaction implements primitive.TransactionListener. The session sends nothing, so it is never called.
-func (c *checkbacks) ExecuteLocalTransaction(*primitive.Message) primitive.LocalTransactionState {
-	return primitive.RollbackMessageState
-}
-
-func checkedHalf(m *primitive.MessageExt) txcheck.Half {
-	number := func(property string) int {
-		n, err := strconv.ParseUint(m.GetProperty(property), 10, 31)
-		if err != nil {
-			return 0
-		}
-		return int(n)
-	}
-	return txcheck.Half{
-		UniqKey: m.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex),
-		Topic:   m.Topic,
-		Group:   m.GetProperty(primitive.PropertyProducerGroup),
-		Origin:  m.GetProperty(txcheck.OriginProperty),
-		Born:    time.UnixMilli(m.BornTimestamp),
-		Window:  time.Duration(number(primitive.PropertyCheckImmunityTimeInSeconds)) * time.Second,
-		Checks:  number(primitive.PropertyTranscationCheckTimes),
-	}
+	c.traces.checked(q.address, q.half.Topic, q.tag, q.keys, half.UniqKey, traced)
+	return answer
 }

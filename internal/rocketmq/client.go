@@ -73,17 +73,10 @@ func (c *Client) probe(b *remoting.Batch) {
 	_ = b.End(nil) // a few bytes: cannot be too large
 }
 
-// Close ends the session and every connection. What is in flight fails. The official client leaves goroutines behind, one of
-// them for ever: see package leaktest. Make one client for a process.
+// Close ends the session and every connection. What is in flight fails.
 func (c *Client) Close() error {
 	var err error
 	if c.session != nil {
-		// The last answer to a check-back leaves right after the checker returned; the official client can be shut down when
-		// it has. A round trip of ours is long enough for that.
-		c.session.quiesce()
-		ctx, cancel := context.WithTimeout(context.Background(), c.options.DialTimeout)
-		_, _ = c.servers.masters(ctx)
-		cancel()
 		err = c.session.close()
 	}
 	c.traces.close() // what was answered to the last check-backs is in it

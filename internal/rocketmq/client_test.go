@@ -64,7 +64,7 @@ func uniqKey() string {
 
 func (b *bench) half() relay.Half {
 	return relay.Half{
-		Topic: b.topic, UniqKey: uniqKey(), Born: time.Now(), Window: 10 * time.Second, Keys: "dedup-1 business-2", Tag: "T",
+		Topic: b.topic, UniqKey: uniqKey(), Born: time.Now(), Immunity: 10 * time.Second, Keys: "dedup-1 business-2", Tag: "T",
 		Properties: []relay.Property{{Name: "outbox-id", Value: "42"}}, Body: []byte("body"),
 	}
 }

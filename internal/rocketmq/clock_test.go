@@ -58,7 +58,7 @@ func TestFenceFollowsTheBrokersClockForwardAndBack(t *testing.T) {
 	}
 
 	half := b.half()
-	half.Window = time.Minute
+	half.Immunity = time.Minute
 	h := b.store(half)
 	require.Zero(t, b.rollback(h).Code, "within the window")
 

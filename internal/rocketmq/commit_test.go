@@ -97,14 +97,14 @@ func TestCommitAfterTheWindowIsRefused(t *testing.T) {
 	stacktest.Needs(t, stack.Fence)
 	b := newBench(t, 1)
 	half := b.half()
-	half.Window = 2 * time.Second
+	half.Immunity = 2 * time.Second
 	half.Born = time.Now().Add(-3 * time.Second)
 	h := b.store(half)
 	require.Equal(t, 604, b.commit(h).Code)
 	require.Equal(t, 604, b.rollback(h).Code)
 
 	half = b.half()
-	half.Window = 2 * time.Second
+	half.Immunity = 2 * time.Second
 	young := b.store(half)
 	require.Zero(t, b.rollback(young).Code, "0 means not yet")
 	require.Eventually(t, func() bool { return b.rollback(young).Code == 604 }, soon, 50*time.Millisecond)
@@ -143,7 +143,7 @@ func TestForgetRollsBackOneWay(t *testing.T) {
 	b := newBench(t, 1, func(o *Options) { o.OnCheck = seen.add })
 	pending := func() relay.StoredHalf {
 		h := b.half()
-		h.Window = time.Second
+		h.Immunity = time.Second
 		return b.store(h)
 	}
 	forgotten := pending()

@@ -214,20 +214,3 @@ func pass(from, to net.Conn) {
 	_, _ = bufio.NewReader(from).WriteTo(to)
 	_, _ = from.Close(), to.Close()
 }
-
-func TestResolverGivesEveryAddressOfAName(t *testing.T) {
-	t.Parallel()
-	r := &resolver{nameServers: []string{"ns:9876", "one:1", "10.0.0.9:2", "[::1]:3", "gone:4"}, lookup: func(_ context.Context, host string) ([]string, error) {
-		switch host {
-		case "ns":
-			return []string{"10.0.0.1", "fd00::2"}, nil
-		case "one":
-			return []string{"10.0.0.3"}, nil
-		default:
-			return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-		}
-	}}
-	require.Equal(t, []string{
-		"http://ns:9876", "http://10.0.0.1:9876", "http://[fd00::2]:9876", "http://one:1", "http://10.0.0.9:2", "http://[::1]:3", "http://gone:4",
-	}, r.Resolve())
-}

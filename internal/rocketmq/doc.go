@@ -4,9 +4,9 @@
 //
 // A [Client] implements relay.Broker. Its parts, a file each:
 //
-//	session.go      what makes a producer known to brokers: group, heartbeat, check-backs
-//	session_official.go, session_own.go
-//	                that of the official client, which says why it does not send; and ours, for what that one cannot do
+//	session.go      what makes a producer known to brokers: group, heartbeat; and why it is not the official client's
+//	session_check.go, checkback.go
+//	                what brokers ask about half messages, and the answers
 //	credentials.go  what requests are signed with
 //	tls.go          how connections are encrypted
 //	access.go       whether brokers let us do what we must do

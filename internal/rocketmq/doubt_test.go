@@ -75,7 +75,7 @@ func TestDoubtfulCommitIsDecidedByReading(t *testing.T) {
 			var l line
 			b := newBench(t, 1, func(o *Options) { o.Dial = l.dial })
 			half := b.half()
-			half.Window = 2 * time.Second
+			half.Immunity = 2 * time.Second
 			h := b.store(half)
 
 			trouble := c.lose(&l)
@@ -113,7 +113,7 @@ func TestCommitsOverALineThatBreaks(t *testing.T) {
 	halves := make([]relay.Half, n)
 	for i := range halves {
 		halves[i] = b.half()
-		halves[i].Window = 2 * time.Second
+		halves[i].Immunity = 2 * time.Second
 	}
 	stored := b.storeAll(halves)
 	var mu sync.Mutex

@@ -64,7 +64,7 @@ func (c *Client) noticeHalves(answers []relay.HalfAnswer) {
 // first message of a batch says where it goes; the properties are with each of its messages.
 func addSend(b *remoting.Batch, code int, h *relay.Half, group string, properties, body []byte) error {
 	flag := int64(0)
-	if h.Window > 0 {
+	if h.Immunity > 0 {
 		flag = transactionPrepared
 	}
 	b.Begin(code)
@@ -107,7 +107,7 @@ func appendProperties(buf []byte, h *relay.Half, group string) ([]byte, error) {
 			n++
 		}
 	}
-	if h.Window > 0 {
+	if h.Immunity > 0 {
 		add("TRAN_MSG", "true")
 		add("PGROUP", group)
 	}
@@ -122,8 +122,8 @@ func appendProperties(buf []byte, h *relay.Half, group string) ([]byte, error) {
 	add("TAGS", h.Tag)
 	add("SHARDING_KEY", h.Ordering)  // where client-go looks
 	add("__SHARDINGKEY", h.Ordering) // where the Java client looks
-	if h.Window > 0 {
-		add("CHECK_IMMUNITY_TIME_IN_SECONDS", strconv.FormatInt(int64(h.Window/time.Second), 10))
+	if h.Immunity > 0 {
+		add("CHECK_IMMUNITY_TIME_IN_SECONDS", strconv.FormatInt(int64(h.Immunity/time.Second), 10))
 	}
 	for _, p := range h.Properties {
 		add(p.Name, p.Value)

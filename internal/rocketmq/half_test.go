@@ -196,7 +196,7 @@ func TestHalfOnTheWire(t *testing.T) {
 			c, s := fakeClient(t, func(o *Options) { o.JSON = asJSON })
 			born := time.UnixMilli(1700000000123)
 			require.True(t, c.Halves(t.Context(), s.Address(), []relay.Half{{
-				Topic: "t", Queue: 1, UniqKey: "KEY", Born: born, Window: 90 * time.Second, Keys: "k", Body: []byte("body"),
+				Topic: "t", Queue: 1, UniqKey: "KEY", Born: born, Immunity: 90 * time.Second, Keys: "k", Body: []byte("body"),
 			}})[0].Stored)
 			r := s.Requests(fakemq.SendMessageV2)[0]
 			for name, value := range map[string]string{

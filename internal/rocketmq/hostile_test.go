@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
@@ -21,7 +20,7 @@ func FuzzProperties(f *testing.F) {
 	f.Add("0A", "a\x01b", "c\x02", "ü", "KEYS", "\x02\x01", -1)
 	f.Fuzz(func(t *testing.T, uniqKey, keys, tag, ordering, name, value string, window int) {
 		h := relay.Half{
-			UniqKey: uniqKey, Keys: keys, Tag: tag, Ordering: ordering, Window: time.Duration(window%1000) * time.Second,
+			UniqKey: uniqKey, Keys: keys, Tag: tag, Ordering: ordering, Immunity: time.Duration(window%1000) * time.Second,
 			Properties: []relay.Property{{Name: name, Value: value}},
 		}
 		text, err := appendProperties(nil, &h, "group")
@@ -34,7 +33,7 @@ func FuzzProperties(f *testing.F) {
 		want := map[string]string{
 			"UNIQ_KEY": uniqKey, "KEYS": keys, "TAGS": tag, "SHARDING_KEY": ordering, "__SHARDINGKEY": ordering,
 		}
-		if h.Window > 0 {
+		if h.Immunity > 0 {
 			want["TRAN_MSG"], want["PGROUP"] = "true", "group"
 		}
 		if system, known := want[name]; known && system == "" {
@@ -150,11 +149,11 @@ func FuzzCheckedHalf(f *testing.F) {
 	f.Add("", "", "99999999999999999999", "-1", int64(math.MinInt64))
 	f.Add("", "", "-10", "x", int64(math.MaxInt64))
 	f.Fuzz(func(t *testing.T, uniqKey, origin, window, checks string, born int64) {
-		m := &primitive.MessageExt{BornTimestamp: born}
-		m.WithProperties(map[string]string{
-			"UNIQ_KEY": uniqKey, "outbox-origin": origin, "CHECK_IMMUNITY_TIME_IN_SECONDS": window, "TRANSACTION_CHECK_TIMES": checks,
-		})
-		h := checkedHalf(m)
+		if strings.ContainsAny(uniqKey+origin+window+checks, "\x01\x02") {
+			return // another property
+		}
+		h := checkedHalf(&storedMessage{born: time.UnixMilli(born), properties: []byte("UNIQ_KEY\x01" + uniqKey + "\x02outbox-origin\x01" + origin +
+			"\x02CHECK_IMMUNITY_TIME_IN_SECONDS\x01" + window + "\x02TRANSACTION_CHECK_TIMES\x01" + checks + "\x02")})
 		require.Equal(t, uniqKey, h.UniqKey)
 		require.Equal(t, origin, h.Origin)
 		require.GreaterOrEqual(t, h.Window, time.Duration(0))

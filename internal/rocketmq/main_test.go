@@ -5,8 +5,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/outbox-relay/outbox-relay/internal/rocketmq/leaktest"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(stacktest.M{M: m}, leaktest.Known()...) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(stacktest.M{M: m}) }

@@ -94,7 +94,7 @@ func TestCheckBackInANamespace(t *testing.T) {
 		o.Check = func(txcheck.Half) txcheck.Answer { return txcheck.Rollback }
 	})
 	h := b.half()
-	h.Window = time.Second
+	h.Immunity = time.Second
 	b.store(h)
 	require.Eventually(t, func() bool { _, ok := seen.of(h.UniqKey); return ok }, soon, 10*time.Millisecond)
 	got, _ := seen.of(h.UniqKey)

@@ -42,19 +42,15 @@ type Options struct {
 	Trace TraceOptions
 	// Credentials sign every request, to name servers too. Default: requests are not signed.
 	Credentials Credentials
-	// CredentialsChange says that SetCredentials may be called. The official client cannot follow that, so the session is ours.
-	CredentialsChange bool
-	// TLS encrypts the connections. The official client verifies nobody, so the session is ours. Default: plain TCP.
+	// TLS encrypts the connections. Default: plain TCP.
 	TLS *TLS
-	// OwnSession makes the session ours in any case.
-	OwnSession bool
 	// Check answers check-backs. It must be quick and must not block. Default: always txcheck.Unknown.
 	Check func(txcheck.Half) txcheck.Answer
 	// OnCheck, if set, is told of every check-back and its answer, to be counted.
 	OnCheck func(txcheck.Half, txcheck.Answer)
 	// OnProducer, if set, is told of every producer that is made, to be counted.
 	OnProducer func()
-	// Logger. Required. The first client's logger is also the official client's, for the whole process.
+	// Logger. Required.
 	Logger *slog.Logger
 }
 

@@ -63,7 +63,7 @@ func TestOneBrokersOutage(t *testing.T) {
 	t.Parallel()
 	const topic = "outage"
 	ns := startNameServer(t)
-	// The broker asks often and does not give up before the official client's next heartbeat, up to 30 s after the restart.
+	// The broker asks often and does not give up before the outage is over.
 	config := stack.FastTransactions()
 	config["transactionCheckMax"] = "1000"
 	var seen asked
@@ -79,7 +79,7 @@ func TestOneBrokersOutage(t *testing.T) {
 	acknowledged := o.publish(3)
 	o.fast(1)
 	pending := o.half()
-	pending.Window = time.Second
+	pending.Immunity = time.Second
 	o.store(pending)
 
 	require.NoError(t, o.a.Pause())

@@ -7,9 +7,8 @@ import (
 )
 
 // producers are the sessions of a client: as many producers of the group as Options.Producers says. One is enough to be asked
-// about half messages; each answers one question after the other. The official client keeps one connection for each instance
-// name in a process, and would drop the questions to all producers of a name but the first: so each has its own.
-type producers struct{ each []session }
+// about half messages; a broker asks them in turn.
+type producers struct{ each []*session }
 
 // instanceNames names the producers: unique in the cluster, because brokers list a producer as address@instance, and many
 // containers share addresses and process ids.
@@ -59,22 +58,13 @@ func (p *producers) bind(ctx context.Context, topics []string) error {
 	return nil
 }
 
-// quiesce returns when no question is being answered and none will be any more.
-func (p *producers) quiesce() {
-	for _, s := range p.each {
-		s.quiesce()
-	}
-}
-
-// registerSoon has the sessions that are ours send a heartbeat now.
+// registerSoon has every producer send a heartbeat now.
 func (p *producers) registerSoon() {
 	if p == nil {
 		return
 	}
 	for _, s := range p.each {
-		if own, ok := s.(*ownSession); ok {
-			own.registerSoon()
-		}
+		s.registerSoon()
 	}
 }
 

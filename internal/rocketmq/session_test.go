@@ -1,16 +1,13 @@
 package rocketmq
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
@@ -74,7 +71,7 @@ func TestCheckBackReachesANewSessionThatSendsNothing(t *testing.T) {
 	address, ok := first.Address(first.Queues(topic)[0].Broker)
 	require.True(t, ok)
 	h := relay.Half{
-		Topic: topic, UniqKey: uniqKey(), Born: time.Now(), Window: time.Second, Body: []byte("x"),
+		Topic: topic, UniqKey: uniqKey(), Born: time.Now(), Immunity: time.Second, Body: []byte("x"),
 		Properties: []relay.Property{{Name: txcheck.OriginProperty, Value: "an-origin"}},
 	}
 	(&bench{Client: first, t: t, address: address}).store(h)
@@ -135,7 +132,7 @@ func TestCheckerThatPanicsIsAskedAgain(t *testing.T) {
 		}
 	})
 	h := b.half()
-	h.Window = time.Second
+	h.Immunity = time.Second
 	b.store(h)
 	require.Eventually(t, func() bool {
 		mu.Lock()
@@ -152,7 +149,7 @@ func TestRollbackAnsweredToACheckBackEndsTheQuestions(t *testing.T) {
 		o.Check = func(txcheck.Half) txcheck.Answer { return txcheck.Rollback }
 	})
 	h := b.half()
-	h.Window = time.Second
+	h.Immunity = time.Second
 	b.store(h)
 	require.Eventually(t, func() bool { _, ok := seen.of(h.UniqKey); return ok }, soon, 10*time.Millisecond)
 	b.caughtUp()
@@ -184,7 +181,6 @@ func TestBindWithoutNameServerIsTemporary(t *testing.T) {
 	require.Equal(t, "a", topic.Topic)
 }
 
-// Host names are refused by the official client unless they are given to it in a form of their own.
 func TestNameServerByHostName(t *testing.T) {
 	t.Parallel()
 	servers := stacktest.Shared(t)
@@ -205,17 +201,4 @@ func TestBindHeedsItsContext(t *testing.T) {
 	cause := errors.New("enough")
 	cancel(cause)
 	require.ErrorIs(t, c.Bind(ctx, []string{topic}), cause)
-}
-
-func TestOfficialLogPassesOnNoMessage(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	log := &officialLog{slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))}
-	secret := primitive.NewMessage("t", []byte("secret"))
-	for _, write := range []func(string, map[string]any){log.Debug, log.Info, log.Warning, log.Error, log.Fatal} {
-		write("event of the client", map[string]any{"message": secret, "request": "secret", "topic": "orders", "unknown": "secret"})
-	}
-	require.Contains(t, out.String(), "event of the client")
-	require.Contains(t, out.String(), "topic=orders")
-	require.NotContains(t, out.String(), "secret")
 }

@@ -13,6 +13,7 @@ type storedMessage struct {
 	topic       []byte
 	queueID     int
 	queueOffset int64
+	born        time.Time
 	stored      time.Time
 	properties  []byte
 }
@@ -29,6 +30,7 @@ const (
 	storedQueueAt   = 12
 	storedOffsetAt  = 20
 	storedSysFlagAt = 36
+	storedBornAt    = 40
 	storedHostAt    = 48
 
 	bornHostV6  = 1 << 4 // MessageSysFlag.BORNHOST_V6_FLAG
@@ -49,6 +51,7 @@ func nextStored(body []byte) (m storedMessage, rest []byte, err error) {
 	rest, msg := body[size:], body[:size]
 	m.queueID = int(int32(binary.BigEndian.Uint32(msg[storedQueueAt:])))
 	m.queueOffset = int64(binary.BigEndian.Uint64(msg[storedOffsetAt:]))
+	m.born = time.UnixMilli(int64(binary.BigEndian.Uint64(msg[storedBornAt:])))
 	sysFlag := binary.BigEndian.Uint32(msg[storedSysFlagAt:])
 	at := storedHostAt + hostSize(sysFlag, bornHostV6)
 	if at+8 > len(msg) {

@@ -31,6 +31,7 @@ func TestStoredMessagesAreReadAsTheOfficialClientReadsThem(t *testing.T) {
 		require.Equal(t, want.Topic, string(m.topic))
 		require.Equal(t, want.Queue.QueueId, m.queueID)
 		require.Equal(t, want.QueueOffset, m.queueOffset)
+		require.Equal(t, want.BornTimestamp, m.born.UnixMilli())
 		for name, value := range want.GetProperties() {
 			require.Equal(t, value, string(m.property(name)), name)
 		}

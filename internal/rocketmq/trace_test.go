@@ -226,7 +226,7 @@ func TestTraceIsSeenByMqadmin(t *testing.T) {
 	committed, rolled, asked := b.half(), b.half(), b.half()
 	require.Zero(t, b.commit(b.store(committed)).Code)
 	require.Zero(t, b.rollback(b.store(rolled)).Code)
-	asked.Window = time.Second
+	asked.Immunity = time.Second
 	b.store(asked)
 	require.Eventually(t, func() bool { return n.written.Load() >= 6 }, soon, 20*time.Millisecond, "the check-back as well")
 	require.NoError(t, b.Close())

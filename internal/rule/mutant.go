@@ -24,7 +24,7 @@ func Mutants() []Mutant {
 		},
 		{
 			Rule: "2", What: "halves do not carry their window, so that the broker refuses no late commit",
-			File: "internal/rocketmq/half.go", Old: "		add(\"CHECK_IMMUNITY_TIME_IN_SECONDS\", strconv.FormatInt(int64(h.Window/time.Second), 10))\n", New: "		_ = time.Second\n",
+			File: "internal/rocketmq/half.go", Old: "		add(\"CHECK_IMMUNITY_TIME_IN_SECONDS\", strconv.FormatInt(int64(h.Immunity/time.Second), 10))\n", New: "		_ = time.Second\n",
 			Package: "./internal/rocketmq", Tests: "TestWindow|TestProbe",
 		},
 		{

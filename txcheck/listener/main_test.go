@@ -17,7 +17,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
-	"github.com/outbox-relay/outbox-relay/internal/rocketmq/leaktest"
 	"github.com/outbox-relay/outbox-relay/internal/stack"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 	"github.com/outbox-relay/outbox-relay/txcheck"
@@ -85,7 +84,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, victim())
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(withCluster{stacktest.M{M: m}}, leaktest.Known()...)
+	goleak.VerifyTestMain(withCluster{stacktest.M{M: m}}, leaksOfTheOfficialClient()...)
 }
 
 // victim is a service that is killed between the COMMIT of its transaction and its END_TRANSACTION.

@@ -8,12 +8,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/outbox-relay/outbox-relay/internal/chaos/proxy"
-	"github.com/outbox-relay/outbox-relay/internal/rocketmq/leaktest"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(stacktest.M{M: m}, leaktest.Known()...)
+	goleak.VerifyTestMain(stacktest.M{M: m})
 }
 
 const soon = 20 * time.Second // a deadline for what takes milliseconds

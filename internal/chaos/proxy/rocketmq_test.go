@@ -52,7 +52,7 @@ func (b *bench) send(address string) (relay.StoredHalf, relay.HalfAnswer) {
 	var key [16]byte
 	_, _ = rand.Read(key[:])
 	h := relay.Half{
-		Topic: b.topic, UniqKey: fmt.Sprintf("%X", key), Born: time.Now(), Window: 10 * time.Second, Body: []byte("body"),
+		Topic: b.topic, UniqKey: fmt.Sprintf("%X", key), Born: time.Now(), Immunity: 10 * time.Second, Body: []byte("body"),
 	}
 	ctx, cancel := context.WithTimeout(b.t.Context(), soon)
 	defer cancel()

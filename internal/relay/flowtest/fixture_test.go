@@ -14,7 +14,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/outbox-relay/outbox-relay/internal/relay"
-	"github.com/outbox-relay/outbox-relay/internal/rocketmq/leaktest"
 	"github.com/outbox-relay/outbox-relay/internal/stack"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
 	"github.com/outbox-relay/outbox-relay/migrations"
@@ -25,7 +24,7 @@ func TestMain(m *testing.M) {
 	if victim, ok := os.LookupEnv(victimVariable); ok {
 		os.Exit(runVictim(victim))
 	}
-	goleak.VerifyTestMain(stacktest.M{M: m}, leaktest.Known()...)
+	goleak.VerifyTestMain(stacktest.M{M: m})
 }
 
 const patience = 40 * time.Second

@@ -201,7 +201,7 @@ func (b *memBroker) accept(sh relay.StoredHalf, commit bool) (storedHalf, relay.
 		return storedHalf{}, relay.Answer{Code: 1, Remark: "The commit log offset wrong"}
 	}
 	age := b.now().Sub(h.Born)
-	over := age > max(h.Window, transactionTimeOut)
+	over := age > max(h.Immunity, transactionTimeOut)
 	if commit && b.rules.noFence {
 		over = false
 	}

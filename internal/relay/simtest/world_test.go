@@ -147,6 +147,11 @@ func (w *world) start(name, instance string, cfg relay.Config) *life {
 		Log: newTraceLog(l), Metrics: metrics, Progress: func() {},
 	})
 	require.NoError(w.t, err)
+	if w.chance.hit(0.5) { // not every broker lets everybody ask
+		for _, b := range w.brokers {
+			r.SetBroker(b.name, relay.BrokerSettings{TransactionTimeout: transactionTimeOut})
+		}
+	}
 	w.trace.add("%s starts as instance %s", name, instance)
 	go func() {
 		defer close(l.ended)
