@@ -227,7 +227,7 @@ func (s *stroke) properties(b []byte, n int) []byte {
 	}
 	row := strconv.Itoa(n)
 	b = append(append(b, "KEYS\x0100000000-0000-0000-0000-000000000000-"...), row...)
-	b = append(b, "\x02CHECK_IMMUNITY_TIME_IN_SECONDS\x0110\x02outbox-origin\x0100000000-0000-0000-0000-000000000000\x02outbox-id\x01"...)
+	b = append(b, "\x02CHECK_IMMUNITY_TIME_IN_SECONDS\x011\x02outbox-origin\x0100000000-0000-0000-0000-000000000000\x02outbox-id\x01"...)
 	return append(append(b, row...), 2)
 }
 

@@ -69,7 +69,9 @@ func (p *place) measureSteady(ctx context.Context, d steady, schema, insert stri
 		return nil, err
 	}
 	defer writing.close()
-	settleDisks()
+	if w.cfg.Servers.PostgresPID != 0 { // they are on this machine
+		settleDisks()
+	}
 	reading := newConsumer(p, rows, d.size)
 	group, groupCtx := errgroup.WithContext(ctx)
 	reads, stopReading := context.WithCancel(groupCtx)

@@ -64,7 +64,7 @@ func TestThreeSettingsAreEnough(t *testing.T) {
 	require.Equal(t, host, c.Instance)
 	require.Equal(t, 1, c.Connections)
 	require.Equal(t, Batch{Rows: 512, Bytes: 8 << 20, InFlight: 4}, c.Batch)
-	require.Equal(t, Poll{Busy: 2 * time.Millisecond, Idle: 50 * time.Millisecond}, c.Poll)
+	require.Equal(t, Poll{Busy: 2 * time.Millisecond, Idle: 100 * time.Millisecond}, c.Poll)
 	require.Equal(t, 10*time.Second, c.Window)
 	require.Equal(t, 5*time.Second, c.AppendMargin)
 	require.Equal(t, 6*time.Second, c.SendTimeout)
@@ -222,7 +222,7 @@ func TestSingleMistakes(t *testing.T) {
 		"topic value":       {yaml: "topics: [{name: [a]}]", want: []string{"topics[0].name: must be text", "topics[0].name: must not be empty"}},
 		"system topic":      {args: []string{"--topics=%RETRY%x,rmq_sys_y,TBW102"}, want: []string{"3 mistakes", `topics[2].name: "TBW102": is reserved by RocketMQ`}},
 		"too long":          {args: []string{"--topics=" + strings.Repeat("x", 128)}, want: []string{"must be at most 127 bytes long"}},
-		"jumping busy":      {args: []string{"--poll-busy=1s"}, want: []string{`flag --poll-busy: poll.busy: "1s": poll.busy (1s, flag --poll-busy) must be at most poll.idle (50ms, default)`}},
+		"jumping busy":      {args: []string{"--poll-busy=1s"}, want: []string{`flag --poll-busy: poll.busy: "1s": poll.busy (1s, flag --poll-busy) must be at most poll.idle (100ms, default)`}},
 		"short window":      {args: []string{"--send-timeout=9s"}, want: []string{`send_timeout: "9s": window (10s, default) must be at least the sum of send_timeout (9s, flag --send-timeout) and commit_timeout (2.5s, default)`}},
 		"retry":             {args: []string{"--retry-max=500ms"}, want: []string{`retry.initial (1s, default) must be at most retry.max (500ms`}},
 		"unknown variable":  {environ: []string{"OUTBOX_RELAY_DATABASE_URI=postgres://u:hunter2@h/d"}, want: []string{"env OUTBOX_RELAY_DATABASE_URI: is unknown; did you mean OUTBOX_RELAY_DATABASE_URL?"}},

@@ -39,8 +39,8 @@ func TestHelpShowsEverySetting(t *testing.T) {
 	for _, s := range Settings() {
 		require.Contains(t, help, "--"+s.Flag()+" "+s.Kind)
 	}
-	require.Regexp(t, `--window duration +How long the broker accepts the commit of a half message \(its property `+
-		`CHECK_IMMUNITY_TIME_IN_SECONDS\): what fences a frozen relay; whole seconds, 1s to 7m29s \(default 10s\)\n`, help)
+	require.Regexp(t, `--window duration +How long a broker may accept the commit of a half message: what fences a frozen relay; `+
+		`whole seconds, 1s to 7m29s \(default 10s\)\n`, help)
 	require.Contains(t, help, "(default the host name)")
 
 	only := pflag.NewFlagSet("test", pflag.ContinueOnError)

@@ -100,7 +100,7 @@ func flowSettings() []Setting {
 		}, duration(), func(c *Config) *time.Duration { return &c.Poll.Busy },
 			between(100*time.Microsecond, time.Second, showDuration)),
 		define(Setting{
-			Key: "poll.idle", Default: "50ms",
+			Key: "poll.idle", Default: "100ms",
 			Doc: "What the pause grows to while none come. It adds half of itself to the latency of a row that comes after a rest.",
 		}, duration(), func(c *Config) *time.Duration { return &c.Poll.Idle },
 			between(time.Millisecond, time.Minute, showDuration)),
@@ -111,9 +111,10 @@ func promiseSettings() []Setting {
 	return []Setting{
 		define(Setting{
 			Key: "window", Default: "10s",
-			Doc: "How long the broker accepts the commit of a half message (its property CHECK_IMMUNITY_TIME_IN_SECONDS): what fences a " +
-				"frozen relay. At least the broker's transactionTimeOut, 6s unless changed; the relay compares them at start. At most " +
-				"449s, because the broker drops a half after 15 checks of 30s.",
+			Doc: "How long a broker may accept the commit of a half message: what fences a frozen relay. At least the broker's " +
+				"transactionTimeOut, 6s unless changed; the relay compares them at start. Where that is at least half of it, and twice " +
+				"`commit_timeout`, it alone is the fence and halves carry CHECK_IMMUNITY_TIME_IN_SECONDS=1, which spares the broker much; " +
+				"else they carry this. At most 449s, because the broker drops a half after 15 checks of 30s.",
 		}, duration(), func(c *Config) *time.Duration { return &c.Window },
 			wholeSeconds(), between(time.Second, 449*time.Second, showDuration)),
 		define(Setting{

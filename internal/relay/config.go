@@ -24,10 +24,9 @@ type Config struct {
 	SendMessages int
 	SendBytes    int
 	PollBusy     time.Duration // pause between reads while rows come. Default 2 ms.
-	PollIdle     time.Duration // the pause grows to this while none come. Default 50 ms.
+	PollIdle     time.Duration // the pause grows to this while none come. Default 100 ms.
 
-	// Window is how long the broker accepts a direct commit of a half, from its born time on: property
-	// CHECK_IMMUNITY_TIME_IN_SECONDS. Whole seconds, at least the broker's transactionTimeOut (6 s by default), below 450 s
+	// Window is how long the broker may accept a direct commit of a half, from its born time on (immunity.go). Whole seconds, at least the broker's transactionTimeOut (6 s by default), below 450 s
 	// (15 checks of 30 s). Default 10 s.
 	Window time.Duration
 	// AppendMargin is how long a broker may stall between accepting a commit and writing it. Default 5 s.
@@ -56,7 +55,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		BatchRows: 512, BatchBytes: 8 << 20, InFlight: 4, SendMessages: 32, SendBytes: 1 << 20,
-		PollBusy: 2 * time.Millisecond, PollIdle: 50 * time.Millisecond,
+		PollBusy: 2 * time.Millisecond, PollIdle: 100 * time.Millisecond,
 		Window: 10 * time.Second, AppendMargin: 5 * time.Second, CommitTimeout: 2500 * time.Millisecond,
 		Lease: 10 * time.Second, Renew: 3 * time.Second, Retention: 7 * 24 * time.Hour,
 		Retry: DefaultBackoff(), Profile: outbox.Apache5, Compression: Compression{Level: 5},

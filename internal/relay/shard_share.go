@@ -37,8 +37,11 @@ func (s *session) share(work context.Context) error {
 			return err
 		}
 		wait := s.cfg.Renew / 12
-		if st.hungry() {
+		switch {
+		case st.hungry():
 			wait = s.cfg.Renew / 60
+		case len(st.Others) == 0: // whoever joins takes nothing from anybody until this one has seen it
+			wait = s.cfg.Renew / 6
 		}
 		if !sleep(work, max(wait, time.Millisecond)) {
 			return nil

@@ -15,13 +15,15 @@ const (
 	drawAfter  = 4                      // or after so many full reads: the cursor follows them, and each read steps over what lies behind it
 	sweepEvery = time.Minute            // between sweeps
 	dueShare   = 10                     // a look for due rows in so many times as long as the last one took
+	restFactor = 4                      // how much less often either is while no rows come: most of what an idle relay costs
 )
 
 // reader takes rows in, one read at a time.
 type reader struct {
 	s         *session
 	watermark watermark
-	missed    int // reads thrown away, one after the other, because a guarded writer ended
+	missed    int  // reads thrown away, one after the other, because a guarded writer ended
+	resting   bool // the pause between reads has grown to its longest
 	lastDue   time.Time
 	dueWait   time.Duration // between looks for due rows
 	lastDraw  time.Time
@@ -79,6 +81,7 @@ func (r *reader) run(ctx context.Context) error {
 		default:
 			wait = min(max(wait*2, s.cfg.PollBusy), s.cfg.PollIdle)
 		}
+		r.resting = wait == s.cfg.PollIdle && rows == 0
 		timer.Reset(wait)
 	}
 }
@@ -104,7 +107,7 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 		return 1, false, nil // look again soon
 	}
 	limit := min(room, s.cfg.BatchRows*len(brokers)) // a batch goes to one broker, and should be worth its round trips
-	if time.Since(r.lastDraw) >= drawEvery || r.undrawn >= drawAfter*s.cfg.BatchRows {
+	if time.Since(r.lastDraw) >= r.rest(drawEvery) || r.undrawn >= drawAfter*s.cfg.BatchRows {
 		if _, err := r.draw(); err != nil {
 			return 0, false, err
 		}
@@ -156,6 +159,14 @@ func (r *reader) read(ctx context.Context) (taken int, more bool, err error) {
 	return taken, more, nil
 }
 
+// rest is how long to wait for what is done every so often.
+func (r *reader) rest(every time.Duration) time.Duration {
+	if r.resting {
+		return restFactor * every
+	}
+	return every
+}
+
 // reach returns the id up to which a read looks. A read from far back goes in steps. The last one is without end: what is not
 // decided yet is looked at as a whole each time.
 func (r *reader) reach(after, decided int64) int64 {
@@ -200,7 +211,7 @@ func (r *reader) take(batches map[batchKey]*batch, routes routes, row *Row) {
 // readDue takes in the rows whose delay is over.
 func (r *reader) readDue(batches map[batchKey]*batch, routes routes, shards uint64, limit int) error {
 	s := r.s
-	if time.Since(r.lastDue) < r.dueWait {
+	if time.Since(r.lastDue) < r.rest(r.dueWait) {
 		return nil
 	}
 	r.lastDue = time.Now()

@@ -235,14 +235,14 @@ func TestReaderAdaptsItsPace(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan error, 1)
 		go func() { ran <- (&reader{s: b.session}).run(ctx) }()
-		time.Sleep(time.Second)
+		time.Sleep(2 * time.Second)
 		cancel()
 		require.ErrorIs(t, <-ran, errStopped)
 		var waits []time.Duration
 		for i := range 12 {
 			waits = append(waits, at[i+1].Sub(at[i])/time.Millisecond)
 		}
-		assert.Equal(t, []time.Duration{0, 0, 2, 4, 8, 16, 32, 50, 50, 50, 50, 2}, waits, "milliseconds")
+		assert.Equal(t, []time.Duration{0, 0, 2, 4, 8, 16, 32, 64, 100, 100, 100, 2}, waits, "milliseconds")
 	})
 }
 
@@ -263,8 +263,8 @@ func TestReaderLooksNowAndThen(t *testing.T) {
 		ran := make(chan error, 1)
 		go func() { ran <- (&reader{s: b.session}).run(ctx) }()
 		time.Sleep(10 * time.Second)
-		assert.InDelta(t, 10*time.Second/drawEvery, b.db.count("Decided"), 10)
-		assert.InDelta(t, 10*time.Second/dueEvery, b.db.count("ReadDue"), 20)
+		assert.InDelta(t, 10*time.Second/(restFactor*drawEvery), b.db.count("Decided"), 2)
+		assert.InDelta(t, 10*time.Second/(restFactor*dueEvery), b.db.count("ReadDue"), 4)
 		time.Sleep(2*sweepEvery - 5*time.Second)
 		cancel()
 		require.ErrorIs(t, <-ran, errStopped)
