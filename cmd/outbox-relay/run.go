@@ -38,6 +38,7 @@ log.level change while it runs, the log names what needs a restart.`,
 			if err := addFaults(&process, os.Getenv); err != nil {
 				return failure{error: err}
 			}
+			defer tuneCollector(os.Getenv)()
 			if err := app.Run(cmd.Context(), cfg, process); err != nil {
 				log.ErrorContext(cmd.Context(), "stopped", slog.String("error", app.OneLine(err)))
 				return failure{error: err, logged: true}
