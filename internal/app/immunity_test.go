@@ -14,6 +14,7 @@ import (
 // service leaves them alone; where it is not, or another window is asked for, the whole one.
 func TestImmunityFollowsTheBroker(t *testing.T) {
 	t.Parallel()
+	stacktest.Needs(t, stack.Fence)
 	for name, tt := range map[string]struct {
 		timeout string // transactionTimeOut in ms
 		setting string
