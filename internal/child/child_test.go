@@ -14,13 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/outbox-relay/outbox-relay/internal/child"
+	"github.com/outbox-relay/outbox-relay/internal/child/childtest"
 )
 
 // script writes a shell script.
 func script(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "script")
-	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755)) //nolint:gosec // It is to be run.
+	childtest.Script(t, path, text)
 	return path
 }
 

@@ -53,6 +53,7 @@ type session struct {
 	troubled map[string]string            // what was logged last, by address
 }
 
+// newSession starts a session under an instance name. It connects when it is bound.
 func (c *Client) newSession(instance string) (*session, error) {
 	o, servers := &c.options, c.servers
 	checks := &checkbacks{log: c.log, check: o.Check, onCheck: o.OnCheck, names: c.names, traces: c.traces}

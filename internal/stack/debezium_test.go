@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/outbox-relay/outbox-relay/internal/child/childtest"
 )
 
 func TestJavaVersion(t *testing.T) {
@@ -23,8 +25,7 @@ func TestJava21IsFoundWhereItIsSaidToBe(t *testing.T) {
 	java := filepath.Join(home, "bin", "java")
 	require.NoError(t, os.Mkdir(filepath.Dir(java), 0o755))
 	for version, found := range map[string]bool{"17.0.1": false, "21.0.2": true} {
-		script := "#!/bin/sh\necho 'openjdk version \"" + version + "\"' >&2\n"
-		require.NoError(t, os.WriteFile(java, []byte(script), 0o755))
+		childtest.Script(t, java, "echo 'openjdk version \""+version+"\"' >&2")
 		require.Equal(t, found, findJava21(t.Context()) == java, version)
 	}
 }

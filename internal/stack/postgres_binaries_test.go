@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/outbox-relay/outbox-relay/internal/child/childtest"
 )
 
 func TestPublishedPostgresRuns(t *testing.T) {
@@ -41,8 +43,7 @@ func TestMajorVersions(t *testing.T) {
 		"something else":                                       0,
 	} {
 		program := filepath.Join(t.TempDir(), "postgres")
-		script := "#!/bin/sh\necho '" + output + "'\n"
-		require.NoError(t, os.WriteFile(program, []byte(script), 0o755))
+		childtest.Script(t, program, "echo '"+output+"'")
 		require.Equal(t, want, postgresMajor(program), output)
 	}
 }
