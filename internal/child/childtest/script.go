@@ -5,8 +5,6 @@ import (
 	"os"
 	"syscall"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
 // Script writes a shell script that can be run at once. Nobody forks while the file is open: a child would inherit it, and until that
@@ -16,5 +14,7 @@ func Script(t testing.TB, path, text string) {
 	syscall.ForkLock.RLock()
 	err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755) //nolint:gosec // It is to be run.
 	syscall.ForkLock.RUnlock()
-	require.NoError(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 }
