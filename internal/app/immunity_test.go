@@ -7,7 +7,6 @@ import (
 
 	"github.com/outbox-relay/outbox-relay/internal/stack"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
-	"github.com/outbox-relay/outbox-relay/migrations"
 )
 
 // Where the broker's transactionTimeOut is a window that is long enough, halves carry the least property, so that the broker's check
@@ -26,21 +25,12 @@ func TestImmunityFollowsTheBroker(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ns, err := stack.StartNameServer(t.Context(), stack.Options{})
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = ns.Close() })
-			broker, err := stack.StartBroker(t.Context(), ns, stack.Options{BrokerName: "b", BrokerConfig: map[string]string{"transactionTimeOut": tt.timeout}})
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = broker.Close() })
-			require.NoError(t, broker.CreateTopic(t.Context(), "orders", 2, "TRANSACTION"))
-			w := &world{t: t, url: stacktest.Shared(t).Database(t), nameServer: ns.Addr, topic: "orders", group: "group"}
-			_, err = migrations.Up(t.Context(), w.url, "public")
-			require.NoError(t, err)
+			w, _ := newCluster(t, map[string]string{"transactionTimeOut": tt.timeout}, "b")
 			w.insert(3)
 			p := start(t, w.config(tt.setting))
 			p.eventually("sent", func() bool { return w.count("outbox") == 0 })
 			require.NoError(t, p.end())
-			messages, err := stack.ReadTopic(t.Context(), ns.Addr, "orders")
+			messages, err := stack.ReadTopic(t.Context(), w.nameServer, w.topic)
 			require.NoError(t, err)
 			require.Len(t, messages, 3)
 			for _, m := range messages {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/outbox-relay/outbox-relay/internal/stack"
 	"github.com/outbox-relay/outbox-relay/internal/stack/stacktest"
-	"github.com/outbox-relay/outbox-relay/migrations"
 )
 
 func (w *world) insertBody(body []byte) {
@@ -97,17 +96,7 @@ func TestCompressedBodiesAreReadAsTheyWereWritten(t *testing.T) {
 // A broker that takes less than the profile: rows over it are dead before they are sent, unless they are compressed to fit. Once
 // it takes more, SIGHUP and a requeue mend it. What it cannot be asked for, it answers with 13.
 func TestBrokerThatTakesLess(t *testing.T) {
-	ns, err := stack.StartNameServer(t.Context(), stack.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = ns.Close() })
-	broker, err := stack.StartBroker(t.Context(), ns, stack.Options{BrokerName: "broker-s", BrokerConfig: map[string]string{"maxMessageSize": "65536"}})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = broker.Close() })
-	require.NoError(t, broker.CreateTopic(t.Context(), "orders", 2, "TRANSACTION"))
-	w := &world{t: t, url: stacktest.Shared(t).Database(t), nameServer: ns.Addr, topic: "orders", group: "group"}
-	_, err = migrations.Up(t.Context(), w.url, "public")
-	require.NoError(t, err)
-
+	w, broker := newCluster(t, map[string]string{"maxMessageSize": "65536"}, "broker-s")
 	r := w.reloading("topics: [orders]", "compression: {above: 1MiB}")
 	r.eventually("ready", r.ready)
 	cfg, err := r.load()
@@ -124,7 +113,7 @@ func TestBrokerThatTakesLess(t *testing.T) {
 
 	// It is set to less behind the relay's back: the broker has the last word, and the letter says so.
 	setBroker := func(size string) {
-		_, err := stack.Admin(t.Context(), ns.Addr, stack.Options{}, "updateBrokerConfig", "-b", broker.Addr, "-k", "maxMessageSize", "-v", size)
+		_, err := stack.Admin(t.Context(), w.nameServer, stack.Options{}, "updateBrokerConfig", "-b", broker.Addr, "-k", "maxMessageSize", "-v", size)
 		require.NoError(t, err)
 	}
 	setBroker("1048576")

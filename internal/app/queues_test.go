@@ -121,7 +121,7 @@ func (p *process) session() string {
 
 // A broker leaves for good while messages are in doubt on it: an operator strikes those, and gives its keys other queues.
 func TestQueuesOfABrokerThatIsGone(t *testing.T) {
-	w, gone := newCluster(t, "broker-a", "broker-b")
+	w, gone := newCluster(t, stack.FastTransactions(), "broker-a", "broker-b")
 	cfg := w.config("window: 3s", "append_margin: 1s", "commit_timeout: 500ms", "send_timeout: 1s")
 	w.insertKeyed(append(keyed(20), keyed(20)...)...)
 	p := start(t, cfg, w.lost(gone))

@@ -18,15 +18,15 @@ import (
 	"github.com/outbox-relay/outbox-relay/migrations"
 )
 
-// newCluster is a world with brokers of its own. The topic has two queues on each. Its tests do not run in parallel: brokers
-// are large.
-func newCluster(t *testing.T, names ...string) (w *world, last *stack.Broker) {
+// newCluster is a world with brokers of its own, set to what the test needs. The topic has two queues on each. Such brokers are
+// large: few of its tests run in parallel.
+func newCluster(t *testing.T, settings map[string]string, names ...string) (w *world, last *stack.Broker) {
 	t.Helper()
 	ns, err := stack.StartNameServer(t.Context(), stack.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = ns.Close() })
 	for _, name := range names {
-		broker, err := stack.StartBroker(t.Context(), ns, stack.Options{BrokerName: name, BrokerConfig: stack.FastTransactions()})
+		broker, err := stack.StartBroker(t.Context(), ns, stack.Options{BrokerName: name, BrokerConfig: settings})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = broker.Close() })
 		require.NoError(t, broker.CreateTopic(t.Context(), "orders", 2, "TRANSACTION"))
@@ -104,7 +104,7 @@ func (w *world) rowsOn() map[int64]int {
 }
 
 func TestMessagesInDoubtOnABrokerThatIsGone(t *testing.T) {
-	w, gone := newCluster(t, "broker-a", "broker-b")
+	w, gone := newCluster(t, stack.FastTransactions(), "broker-a", "broker-b")
 	cfg := w.config("window: 3s", "append_margin: 1s", "commit_timeout: 500ms", "send_timeout: 1s")
 	w.insertKeyed(make([]string, 40)...)
 	p := start(t, cfg, w.lost(gone))
@@ -167,7 +167,7 @@ func TestMessagesInDoubtOnABrokerThatIsGone(t *testing.T) {
 
 // A broker that can be asked has the last word.
 func TestBrokerThatIsThereIsAskedBeforeAnOperatorIsHeard(t *testing.T) {
-	w, broker := newCluster(t, "broker-b")
+	w, broker := newCluster(t, stack.FastTransactions(), "broker-b")
 	cfg := w.config("window: 30s", "append_margin: 1s", "commit_timeout: 500ms", "send_timeout: 1s")
 	w.insertKeyed(make([]string, 20)...)
 	p := start(t, cfg, w.lost(broker))

@@ -26,7 +26,8 @@ type Config struct {
 	PollBusy     time.Duration // pause between reads while rows come. Default 2 ms.
 	PollIdle     time.Duration // the pause grows to this while none come. Default 100 ms.
 
-	// Window is how long the broker may accept a direct commit of a half, from its born time on (immunity.go). Whole seconds, at least the broker's transactionTimeOut (6 s by default), below 450 s
+	// Window is how long the broker may accept a direct commit of a half, from its born time on (immunity.go). Whole
+	// seconds, at least the broker's transactionTimeOut (6 s by default), below 450 s
 	// (15 checks of 30 s). Default 10 s.
 	Window time.Duration
 	// AppendMargin is how long a broker may stall between accepting a commit and writing it. Default 5 s.

@@ -41,9 +41,6 @@ type brokerSettings struct {
 func (r *Relay) SetBroker(broker string, s BrokerSettings) {
 	r.settings.mu.Lock()
 	defer r.settings.mu.Unlock()
-	if r.settings.known == nil {
-		r.settings.known = make(map[string]BrokerSettings)
-	}
 	r.settings.known[broker] = s
 }
 
@@ -70,8 +67,5 @@ func (r *Relay) term(broker string) term {
 func (r *Relay) late(broker string) {
 	r.settings.mu.Lock()
 	defer r.settings.mu.Unlock()
-	if r.settings.late == nil {
-		r.settings.late = make(map[string]time.Time)
-	}
 	r.settings.late[broker] = time.Now().Add(lateFor)
 }

@@ -62,7 +62,8 @@ func New(cfg Config, o Options) (*Relay, error) {
 	}
 	return &Relay{
 		cfg: cfg, store: o.Store, broker: o.Broker, log: o.Log, metrics: o.Metrics, progress: o.Progress,
-		traces: traces{tracer: o.Tracer, sends: newSendLog(cfg, o.Log), more: o.Span}, topics: make(map[string]Topic), clocks: newClocks(cfg, o.Broker, o.Log, o.Metrics),
+		traces: traces{tracer: o.Tracer, sends: newSendLog(cfg, o.Log), more: o.Span}, topics: make(map[string]Topic),
+		settings: brokerSettings{known: make(map[string]BrokerSettings), late: make(map[string]time.Time)}, clocks: newClocks(cfg, o.Broker, o.Log, o.Metrics),
 	}, nil
 }
 

@@ -112,20 +112,24 @@ func (b *bench) appliedAsAnswered(seen map[relay.StoredHalf]ends) {
 	}
 }
 
+// patientBroker is a broker of the test's own with this transactionTimeOut, and a client of it that has bound nothing yet.
+func patientBroker(t *testing.T, timeout time.Duration, settings map[string]string, o Options) (*bench, *stack.Broker) {
+	t.Helper()
+	const topic = "topic-patient"
+	ns := startNameServer(t)
+	settings["transactionTimeOut"] = strconv.FormatInt(timeout.Milliseconds(), 10)
+	broker := startBroker(t, ns, "patient", topic, settings)
+	o.NameServers, o.Group, o.Logger = ns.Addr, "patient", discard()
+	return &bench{t: t, topic: topic, group: o.Group, broker: broker.Name, address: broker.Addr, Client: newClient(t, o)}, broker
+}
+
 // The window is the half's own, but not shorter than the broker's transactionTimeOut: a probe is then answered 0 for longer,
 // and the resolver goes on asking.
 func TestWindowIsNotShorterThanTheBrokersTimeout(t *testing.T) {
 	t.Parallel()
 	stacktest.Needs(t, stack.Fence)
 	const timeout = 60 * time.Second
-	ns := startNameServer(t)
-	broker := startBroker(t, ns, "patient", "topic-patient", map[string]string{
-		"transactionTimeOut": strconv.FormatInt(timeout.Milliseconds(), 10), "transactionCheckInterval": "600000",
-	})
-	b := &bench{
-		t: t, topic: "topic-patient", group: "patient", broker: "patient", address: broker.Addr,
-		Client: newClient(t, Options{NameServers: ns.Addr, Group: "patient", Logger: discard()}),
-	}
+	b, broker := patientBroker(t, timeout, map[string]string{"transactionCheckInterval": "600000"}, Options{})
 	require.NoError(t, b.bindRoute(t.Context(), b.topic))
 	for name, c := range map[string]struct {
 		window, age time.Duration
@@ -152,18 +156,9 @@ func TestLeastImmunityLeavesTheWindowToTheBrokersTimeout(t *testing.T) {
 	t.Parallel()
 	stacktest.Needs(t, stack.Fence)
 	const timeout = 20 * time.Second
-	ns := startNameServer(t)
-	broker := startBroker(t, ns, "least", "topic-least", map[string]string{
-		"transactionTimeOut": strconv.FormatInt(timeout.Milliseconds(), 10), "transactionCheckInterval": "200", "transactionOpBatchInterval": "100",
-	})
 	var seen asked
-	b := &bench{
-		t: t, topic: "topic-least", group: "least", broker: "least", address: broker.Addr,
-		Client: newClient(t, Options{
-			NameServers: ns.Addr, Group: "least", Logger: discard(), OnCheck: seen.add,
-			Check: func(txcheck.Half) txcheck.Answer { return txcheck.Rollback },
-		}),
-	}
+	b, broker := patientBroker(t, timeout, map[string]string{"transactionCheckInterval": "200", "transactionOpBatchInterval": "100"},
+		Options{OnCheck: seen.add, Check: func(txcheck.Half) txcheck.Answer { return txcheck.Rollback }})
 	require.Eventually(t, func() bool { return b.Bind(t.Context(), []string{b.topic}) == nil }, soon, 50*time.Millisecond)
 
 	h, late := b.half(), b.half()
